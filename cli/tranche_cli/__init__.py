@@ -1,1 +1,1 @@
-"""."""
+"""The `tranche` command."""

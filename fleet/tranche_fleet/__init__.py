@@ -1,1 +1,1 @@
-"""."""
+"""Simulated bases that answer arklet's HTTP API, faults on demand."""

@@ -1,1 +1,1 @@
-"""."""
+"""Decides where: pods by policy, within the budget and the slots."""

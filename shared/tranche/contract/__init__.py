@@ -1,1 +1,1 @@
-"""."""
+"""What services and users say to each other: messages, subjects and the rules of input. Pure values."""

@@ -1,1 +1,1 @@
-"""."""
+"""arklet's HTTP API, as the real one behaves."""

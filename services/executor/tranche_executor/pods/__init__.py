@@ -1,1 +1,1 @@
-"""."""
+"""Where pods come from."""

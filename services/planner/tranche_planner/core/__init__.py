@@ -1,1 +1,1 @@
-"""."""
+"""Pure decisions of the planner."""
