@@ -67,7 +67,7 @@ class StreamState:
 
 
 class Delivery(Protocol):
-    """A message handed to us by a durable consumer: ours until acked, handed back or ``ack_wait`` runs out."""
+    """A message handed to us by a durable consumer: ours until acked, handed back or late."""
 
     @property
     def message(self) -> Stored: ...
@@ -110,9 +110,6 @@ class Follow(Protocol):
         """All matching messages up to this stream sequence were handed out."""
 
 
-Handler = Callable[["Request"], Awaitable[bytes]]
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request to one of our endpoints."""
@@ -125,7 +122,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint of a micro service. A handler that answers None has arranged for somebody else to answer."""
+    """One endpoint of a micro service. A handler that answers None has arranged for another to answer."""
 
     name: str
     subject: str
