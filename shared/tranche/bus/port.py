@@ -101,9 +101,12 @@ class Follow(Protocol):
     async def next(self, *, wait_s: float, limit: int = 500) -> Sequence[Stored]:
         """The next messages in stream order; an empty list after ``wait_s`` seconds."""
 
-    async def catch_up(self) -> int:
-        """Ask the leader for the stream's last sequence, and return it once all matching messages up to it
-        were handed out by ``next`` (call it from the task that also calls ``next``: it buffers nothing)."""
+    async def catch_up(self, *, wait_s: float) -> Sequence[Stored]:
+        """Ask the leader for the stream's last sequence, then read up to it: the messages not handed out yet.
+
+        Afterwards ``position`` is at least that sequence, also where its message was purged or is not among
+        the filters'. Raises Unavailable after ``wait_s`` seconds.
+        """
 
     @property
     def position(self) -> int:
