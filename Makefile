@@ -1,0 +1,51 @@
+# The commands of the project; a bare `make` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format up repeat lock clean
+
+help: ## list the commands
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Tranche needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Say which: make PYTHON=python3.12 …")'
+	@echo "Installing what Tranche needs into $(VENV) …"
+	@rm -f $(VENV)/.ready-*
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+demo: $(READY) ## a rollout on 20 simulated bases, from start to end (under a minute)
+	@$(BIN)/tranche demo
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(READY) ## style, types, import law
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## put the code into the house style
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+up: $(READY) ## nats-server and the three services on this machine, until Ctrl-C
+	@$(BIN)/tranche up
+
+repeat: $(READY) ## the tests that use nats-server, 20 times, without reruns
+	@for i in $$(seq 1 20); do echo "repeat $$i of 20"; $(BIN)/python -m pytest -q -m "nats and not real" $(PYTEST_ARGS) || exit 1; done
+
+lock: $(READY) ## pin the newest allowed versions, with hashes (needs uv)
+	@uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --extra test pyproject.toml -o requirements.lock
+
+clean: ## remove what the commands above made
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .tranche
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,159 @@
+"""How a service runs: connect, check the streams, work, and stop within ten seconds of being asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from tranche.bus import nats
+from tranche.bus.port import Bus
+from tranche.errors import Refused, TrancheError
+from tranche.runtime import Runtime, system_runtime
+from tranche.settings import Settings
+from tranche.streams import STREAMS
+from tranche.telemetry import clean, configure_logs, http_endpoint
+
+GRACE_S = 7.0
+"""Work in flight has so long to finish or be handed back after SIGTERM; then it is cancelled."""
+SETUP_S = 30.0
+"""A broker that is still starting is waited for so long."""
+
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(slots=True)
+class Stopping:
+    """Set once somebody asked the service to end."""
+
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def asked(self) -> bool:
+        return self.event.is_set()
+
+    async def wait(self) -> None:
+        """Until the service is asked to end."""
+        await self.event.wait()
+
+
+@dataclass(slots=True)
+class Service:
+    """What the composition root hands to a service's own work."""
+
+    name: str
+    instance: str
+    """Unique per process: holder of claims, leases and consumers."""
+    bus: Bus
+    runtime: Runtime
+    stopping: Stopping
+    registry: CollectorRegistry
+    not_ready: str = "starting"
+    """Why the service cannot do its work now; empty: it can."""
+
+    def ready(self) -> str:
+        return self.not_ready or ("" if self.bus.connected else "not connected to NATS")
+
+
+Work = Callable[[Service], Awaitable[None]]
+
+
+def run(name: str, settings: S, work: Callable[[Service, S], Awaitable[None]]) -> int:
+    """Run a service until SIGTERM or SIGINT; the process's exit code."""
+    configure_logs(settings.log, service=name)
+    try:
+        return _loop_runner(_main(name, settings, lambda service: work(service, settings)))
+    except TrancheError as error:
+        # One sentence for the person who started it, not a stack.
+        print(f"tranche-{name}: {clean(str(error))}", file=sys.stderr)
+        return 6 if not isinstance(error, Refused) else 1
+
+
+def _loop_runner(main: Any) -> int:
+    try:
+        import uvloop
+    except ImportError:
+        return int(asyncio.run(main))
+    return int(uvloop.run(main))
+
+
+async def _main(name: str, settings: Settings, work: Work) -> int:
+    log = structlog.get_logger()
+    stopping = Stopping()
+    _on_signals(stopping)
+    instance = f"{name}-{socket.gethostname()}-{os.getpid()}"
+    failed: list[str] = []
+
+    def closed(reason: str) -> None:
+        failed.append(reason)
+        stopping.event.set()
+
+    async with AsyncExitStack() as stack:
+        bus = await stack.enter_async_context(
+            nats.connect(
+                settings.servers,
+                name=f"{name}/{socket.gethostname()}",
+                inbox_prefix=f"_INBOX.{name}",
+                credentials=nats.Credentials.of(settings),
+                on_closed=closed,
+            )
+        )
+        runtime = system_runtime()
+        service = Service(name, instance, bus, runtime, stopping, CollectorRegistry())
+        await _ensure(bus, settings, runtime)
+        await stack.enter_async_context(
+            http_endpoint(settings.http_host, settings.http_port, service.registry, service.ready)
+        )
+        log.info("started", instance=instance)
+        await _until_stopped(work(service), stopping, runtime)
+    log.info("stopped", instance=instance)
+    return 1 if failed else 0
+
+
+def _on_signals(stopping: Stopping) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.event.set)
+
+
+async def _ensure(bus: Bus, settings: Settings, runtime: Runtime) -> None:
+    """Create or check the streams; a broker that still elects leaders gets some time."""
+    deadline = runtime.clock.monotonic() + SETUP_S
+    while True:
+        try:
+            await bus.ensure(STREAMS, replicas=settings.replicas, create=settings.setup == "auto")
+            return
+        except Refused:
+            raise
+        except TrancheError:
+            if runtime.clock.monotonic() > deadline:
+                raise
+            await runtime.clock.sleep(0.5)
+
+
+async def _until_stopped(work: Awaitable[None], stopping: Stopping, runtime: Runtime) -> None:
+    """Let the work end by itself after the signal, cancel it when it takes too long."""
+    task = asyncio.ensure_future(work)
+    asked = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            await asyncio.wait({task}, timeout=GRACE_S)
+        if not task.done():
+            structlog.get_logger().warning("work took too long to stop, cancelling it", seconds=GRACE_S)
+            task.cancel()
+            await asyncio.wait({task}, timeout=1.0)
+        if task.done() and not task.cancelled():
+            task.result()
+    finally:
+        asked.cancel()
+        task.cancel()

@@ -1,0 +1,106 @@
+"""Settings of the services: environment variables ``TRANCHE_…`` or flags of the same name (design 3.5).
+
+A flag wins over the environment. A bad setting stops the service with its name, its value and what was
+expected.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, SettingsConfigDict, SettingsError
+
+DEFAULT_NATS_URL = "nats://127.0.0.1:4222"
+
+S = TypeVar("S", bound="Settings")
+
+
+class BadSetting(Exception):
+    """A setting that cannot be used; the message names it and says what was expected."""
+
+
+class Settings(BaseSettings):
+    """What all services understand."""
+
+    model_config = SettingsConfigDict(env_prefix="TRANCHE_", extra="ignore", env_ignore_empty=True)
+
+    nats_url: str = Field(DEFAULT_NATS_URL, description="servers, several by comma")
+    nats_creds: Path | None = Field(None, description="credentials file (JWT and seed)")
+    nats_user: str | None = Field(None, description="user name")
+    nats_password: SecretStr | None = Field(None, description="password; better by environment than by flag")
+    nats_nkey_seed_file: Path | None = Field(None, description="file with an nkey seed")
+    nats_ca: Path | None = Field(None, description="certificates that the server's must be signed by")
+    nats_cert: Path | None = Field(None, description="our own certificate")
+    nats_key: Path | None = Field(None, description="key of our own certificate")
+    http_port: int = Field(0, ge=0, le=65535, description="serves /healthz, /readyz, /metrics; 0: off")
+    http_host: str = Field("127.0.0.1", description="address the HTTP port is opened on")
+    log: Literal["json", "console", ""] = Field("", description="json, or console on a terminal")
+    replicas: int = Field(1, ge=1, le=5, description="copies of each stream in a cluster")
+    setup: Literal["auto", "never"] = Field("auto", description="create missing streams, or only check them")
+
+    @field_validator("nats_creds", "nats_nkey_seed_file", "nats_ca", "nats_cert", "nats_key")
+    @classmethod
+    def _must_exist(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_file():
+            raise ValueError(f"expected a file that can be read, and there is none at {path}")
+        return path
+
+    @property
+    def servers(self) -> list[str]:
+        """The servers to try, in the order given."""
+        return [server.strip() for server in self.nats_url.split(",") if server.strip()]
+
+
+Listed = Annotated[tuple[str, ...], NoDecode]
+
+
+class UrlSettings(Settings):
+    """Where modules may come from; understood by planner and executor."""
+
+    url_allow: Listed = Field((), description="URL prefixes modules may come from, by comma; empty: any")
+
+    @field_validator("url_allow", mode="before")
+    @classmethod
+    def _by_comma(cls, given: object) -> object:
+        return (
+            tuple(part.strip() for part in given.split(",") if part.strip())
+            if isinstance(given, str)
+            else given
+        )
+
+
+def load(kind: type[S], argv: Sequence[str], *, program: str) -> S:
+    """Settings from flags and environment; ``--help`` prints and exits.
+
+    Raises BadSetting naming every bad one.
+    """
+    flags: CliSettingsSource[S] = CliSettingsSource(
+        kind, cli_prog_name=program, cli_parse_args=list(argv), cli_kebab_case=True, cli_implicit_flags=True
+    )
+    try:
+        return kind(_cli_settings_source=flags)
+    except ValidationError as error:
+        raise BadSetting("\n".join(_sentence(fault["loc"], fault) for fault in error.errors())) from None
+    except SettingsError as error:
+        raise BadSetting(str(error)) from error
+
+
+def load_or_exit(kind: type[S], *, program: str) -> S:
+    """Settings of this process; a bad one ends it with exit code 1 and a sentence on stderr."""
+    try:
+        return load(kind, sys.argv[1:], program=program)
+    except BadSetting as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _sentence(where: tuple[int | str, ...], fault: object) -> str:
+    name = "TRANCHE_" + "_".join(str(part) for part in where).upper()
+    details = fault if isinstance(fault, dict) else {}
+    # A password must never be echoed, not even a bad one.
+    given = "" if "PASSWORD" in name else f" is {str(details.get('input'))!r}"
+    return f"setting {name}{given}: {str(details.get('msg', '')).removeprefix('Value error, ')}"
