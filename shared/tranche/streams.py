@@ -44,7 +44,7 @@ def _bucket(name: str, description: str, *, message_ttl: bool = False) -> Stream
 STREAMS: tuple[StreamSpec, ...] = (
     StreamSpec(
         subjects.DEPLOYMENTS,
-        # Anything below the prefix is taken, so that a subject with a part too many is refused with its reason.
+        # All below the prefix, so that a subject with a part too many is refused with its reason.
         ("tranche.deployments.>",),
         retention="workqueue",
         discard="new",
