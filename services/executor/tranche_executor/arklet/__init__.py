@@ -1,1 +1,1 @@
-"""arklet's HTTP API, as the real one behaves."""
+"""arklet's HTTP API as the real one behaves (design 5). Only ``client`` and ``artifact`` act, the rest is pure."""

@@ -1,0 +1,242 @@
+"""The client of arklet's HTTP API: one call, one connection, three kinds of outcome (design 5.1, 5.2).
+
+Every method returns what the base said or raises
+
+    Unavailable   surely nothing reached the base: refused, no such host, no connection in time
+    Unknown       the request may have reached it: no answer, half an answer, or one that makes no sense
+    BaseRefused   the base understood and said no; ``failure`` says why
+
+Whatever a call was, a timeout says nothing about what the base does now: look before acting.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Self
+
+import aiohttp
+from yarl import URL
+
+from tranche.errors import Unavailable, Unknown
+from tranche.runtime import Clock
+from tranche_executor.arklet.address import Address, ForbiddenHost, GuardedResolver, read_address
+from tranche_executor.arklet.failure import BaseRefused, Cause, Failure, explain
+from tranche_executor.arklet.operation import BURNT, Operation, read_operation
+from tranche_executor.arklet.wire import (
+    Answer,
+    Bizzes,
+    Declined,
+    Done,
+    Nonsense,
+    first_bytes,
+    read_answer,
+    read_bizzes,
+)
+
+LARGEST_ANSWER = 4 * 1024 * 1024
+LARGEST_REQUEST = 1024 * 1024
+"""Above it arklet answers 413 and leaves the connection open."""
+CONNECTIONS = 1000
+
+
+@dataclass(slots=True)
+class _Call:
+    """What is known of a call under way."""
+
+    connected: bool = False
+
+
+class ArkletClient:
+    """Speaks to any number of bases. ``timeout_s`` bounds one call, connecting and reading together."""
+
+    def __init__(self, clock: Clock, *, timeout_s: float = 2.0) -> None:
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = _session()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def query(self, address: str) -> Bizzes:
+        """All modules the base runs.
+
+        A query that hangs is asked once more on a new connection: a base whose network loops are held by
+        other calls leaves every so many connections waiting (design 5.2). It lasts twice the timeout at most.
+        """
+        try:
+            answer = await self._call(address, "queryAllBiz", {})
+        except Unknown:
+            answer = await self._call(address, "queryAllBiz", {})
+        bizzes = read_bizzes(_done(answer))
+        if isinstance(bizzes, Nonsense):
+            raise Unknown(f"{address} answered queryAllBiz with {bizzes}")
+        return bizzes
+
+    async def install(
+        self, address: str, name: str, version: str, url: str, args: Sequence[str], request_id: str
+    ) -> Operation:
+        """Begin an installation. The jar's manifest decides name and version, so look at what came of it.
+
+        ``{version}`` in ``args`` is replaced.
+        """
+        body: dict[str, object] = {"bizName": name, "bizVersion": version, "bizUrl": url}
+        if args:
+            body["args"] = [arg.replace("{version}", version) for arg in args]
+        return await self._begin(address, "installBiz", body, request_id)
+
+    async def uninstall(self, address: str, name: str, version: str, request_id: str) -> Operation:
+        """Begin to remove one version of a module."""
+        return await self._begin(
+            address, "uninstallBiz", {"bizName": name, "bizVersion": version}, request_id
+        )
+
+    async def switch(self, address: str, name: str, version: str) -> None:
+        """Have calls inside the JVM served by this version. Takes 1 ms, so it is not asynchronous."""
+        _done(await self._call(address, "switchBiz", {"bizName": name, "bizVersion": version}))
+
+    async def operation(self, address: str, request_id: str) -> Operation:
+        """What the base remembers of a request id; state ``UNKNOWN`` where it has no record."""
+        answer = await self._call(address, "queryBizOps", {"requestId": request_id})
+        if isinstance(answer, Declined) and "Not found" not in answer.message:
+            raise BaseRefused(explain(answer))
+        return _operation(address, answer, request_id)
+
+    async def burn(self, address: str, request_id: str) -> bool:
+        """Spend a request id on nothing: a call sent earlier under it can then never run (design 2.2).
+
+        False: the base knew the id before; ``operation`` tells as what.
+        """
+        # The version is the id, so that two burns never meet in arklet's lock per name and version.
+        body = {"bizName": BURNT, "bizVersion": request_id}
+        try:
+            await self._send(address, "uninstallBiz", body, request_id)
+        except BaseRefused as refused:
+            if refused.failure.cause is Cause.SPENT:
+                return False
+            raise
+        # Recorded, and that it fails for want of such a module is the point.
+        return True
+
+    async def _begin(
+        self, address: str, command: str, body: Mapping[str, object], request_id: str
+    ) -> Operation:
+        operation = await self._send(address, command, body, request_id)
+        if operation.failure is not None:
+            raise BaseRefused(operation.failure)
+        return operation
+
+    async def _send(
+        self, address: str, command: str, body: Mapping[str, object], request_id: str
+    ) -> Operation:
+        # Asynchronous always: a synchronous call holds one of arklet's few network loops until it ends.
+        answer = await self._call(address, command, {**body, "requestId": request_id, "async": True})
+        return _operation(address, _done(answer), request_id)
+
+    async def _call(self, address: str, command: str, body: Mapping[str, object]) -> Answer:
+        place = _place(address)
+        data = json.dumps(body).encode()
+        if len(data) >= LARGEST_REQUEST:
+            raise _invalid(f"a request of {len(data)} bytes; arklet takes less than {LARGEST_REQUEST}")
+        call = _Call()
+        try:
+            async with self._clock.timeout(self._timeout_s):
+                status, answer = await self._post(place, command, data, call)
+        except TimeoutError as error:
+            outcome = Unknown if call.connected else Unavailable
+            raise outcome(f"{address} did not answer {command} within {self._timeout_s:g} s") from error
+        except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, ForbiddenHost):
+                raise _invalid(str(error.os_error)) from error
+            raise Unavailable(f"{address} cannot be reached: {error.os_error}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unknown(f"{address} broke off {command}: {error or type(error).__name__}") from error
+        return _sense(address, command, answer, status)
+
+    async def _post(self, place: Address, command: str, data: bytes, call: _Call) -> tuple[int, bytes]:
+        if self._session is None:
+            raise RuntimeError("use the client in 'async with'")
+        url = URL.build(scheme="http", host=place.host, port=place.port, path=f"/{command}")
+        async with self._session.post(
+            url, data=data, allow_redirects=False, trace_request_ctx=call
+        ) as response:
+            return response.status, await _read(response)
+
+
+def _session() -> aiohttp.ClientSession:
+    """A session that trusts nothing around it: no proxies, cookies, kept connections or codings."""
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(_mark_connected)
+    return aiohttp.ClientSession(
+        # arklet ignores keep-alive: its answers end when it closes.
+        connector=aiohttp.TCPConnector(
+            limit=CONNECTIONS, force_close=True, use_dns_cache=False, resolver=GuardedResolver()
+        ),
+        headers={"Content-Type": "application/json"},
+        skip_auto_headers=("User-Agent", "Accept-Encoding"),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+        trust_env=False,
+        auto_decompress=False,
+        trace_configs=[trace],
+    )
+
+
+async def _mark_connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    context.trace_request_ctx.connected = True
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body up to the close, one byte more than allowed where there is more."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            response.close()
+            break
+    return bytes(body)
+
+
+def _place(address: str) -> Address:
+    place = read_address(address)
+    if isinstance(place, str):
+        raise _invalid(f"the address {first_bytes(address.encode(errors='replace'))!r}: expected {place}")
+    return place
+
+
+def _sense(address: str, command: str, body: bytes, status: int) -> Answer:
+    if len(body) > LARGEST_ANSWER:
+        raise Unknown(f"{address} answered {command} with more than {LARGEST_ANSWER} bytes")
+    answer = read_answer(body, status=status)
+    if isinstance(answer, Nonsense):
+        raise Unknown(f"{address} answered {command} with {answer}")
+    return answer
+
+
+def _done(answer: Answer) -> Done:
+    match answer:
+        case Done():
+            return answer
+        case Declined():
+            raise BaseRefused(explain(answer))
+        case Nonsense():
+            raise Unknown(str(answer))
+
+
+def _operation(address: str, answer: Answer, request_id: str) -> Operation:
+    operation = answer if isinstance(answer, Nonsense) else read_operation(answer, request_id)
+    if isinstance(operation, Nonsense):
+        raise Unknown(f"{address} told of {request_id} with {operation}")
+    return operation
+
+
+def _invalid(message: str) -> BaseRefused:
+    return BaseRefused(Failure(Cause.VALIDATION, passing=False, message=message))
