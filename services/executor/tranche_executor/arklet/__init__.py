@@ -1,1 +1,1 @@
-"""arklet's HTTP API as the real one behaves (design 5). Only ``client`` and ``artifact`` act, the rest is pure."""
+"""arklet's HTTP API as the real one behaves (design 5). ``client`` and ``artifact`` act, the rest is pure."""

@@ -53,7 +53,7 @@ ADVICE = {
 
 
 class BaseRefused(Refused):
-    """The base understood and said no; ``failure`` says why."""
+    """The base understood and said no, or we did before it was asked; ``failure`` says why."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
