@@ -128,10 +128,12 @@ CONTAINERS: frozenset[Path] = frozenset(
 
 
 def children(container: Path) -> tuple[str, ...]:
-    """The names known directly under a container, those a person would write first."""
+    """The names known directly under a container, in the order of the table."""
     known = (path[len(container)] for path in LEAVES if path[: len(container)] == container)
     return tuple(dict.fromkeys(known))
 
 
-PLACES: Mapping[str, str] = {path[-1]: ".".join(path) for path in sorted(LEAVES, key=len, reverse=True)}
+PLACES: Mapping[str, str] = {
+    path[-1]: ".".join(path) for path in sorted((*CONTAINERS, *LEAVES), key=len, reverse=True) if path
+}
 """Where a field of this name stands, for people who wrote it elsewhere; the shortest path counts."""

@@ -28,6 +28,7 @@ from tranche.contract.values import Wrong
 from tranche.contract.wish import conflicts, spec_of, warnings_of
 
 MOST_ERRORS = 100
+_NAMESPACE = LEAVES["metadata", "namespace"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,9 @@ def _check_subject(draft: _Draft, namespace: str | None, name: str | None) -> No
         given = draft.known.get(meaning)
         if subject is not None and given is not None and given != subject:
             draft.refuse(path, f"got {quoted(given)}; expected {quoted(subject)}, as the subject says")
-    draft.known.setdefault("namespace", "default" if namespace is None else namespace)
+    if "namespace" not in draft.known.keys() | draft.wrong:
+        # A subject can carry any text, a wish only a namespace.
+        _read(_NAMESPACE, _NAMESPACE.path, "default" if namespace is None else namespace, draft)
 
 
 def _check_url(draft: _Draft, url_allow: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 LONGEST = 2048
 SCHEMES = ("http", "https", "file")
+_NAMED = 5
 _DEFAULT_PORTS = {"http": 80, "https": 443, "file": 0}
 _CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%#]+")
 _BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]+)?")
@@ -42,7 +43,8 @@ def url_problem(url: str, allow: Sequence[str] = ()) -> str | None:
     if not place.path.strip("/"):
         return "a URL with the path of a jar"
     if allow and not any(_within(place, prefix) for prefix in allow):
-        return f"a URL that starts with one of {', '.join(allow)} (TRANCHE_URL_ALLOW)"
+        others = f" and {len(allow) - _NAMED} more" if len(allow) > _NAMED else ""
+        return f"a URL within {', '.join(allow[:_NAMED])}{others} (TRANCHE_URL_ALLOW)"
     return None
 
 

@@ -114,24 +114,17 @@ def _kubernetes_only(known: Known, _spec: Spec) -> str | None:
 
 def _no_budget(_known: Known, spec: Spec) -> str | None:
     budget = spec.max_unavailable
-    if (
-        budget is None
-        or spec.replicas == 0
-        or spec.upgrade_policy is not UpgradePolicy.UNINSTALL_THEN_INSTALL
-    ):
+    if budget is None or spec.upgrade_policy is not UpgradePolicy.UNINSTALL_THEN_INSTALL:
         return None
-    if spec.peer:
-        promise = "maxUnavailable 0" if budget.amount == 0 else None
-        promise = f"maxUnavailable {budget}" if promise else None
-    else:
-        promise = f"maxUnavailable {budget} of {spec.replicas}"
-        promise = promise if max_unavailable(budget, spec.replicas) == 0 else None
-    if promise:
-        return (
-            f"{promise} is 0: no replica may be taken down, so uninstall_then_install cannot upgrade any; "
-            "allow 1, or use install_then_uninstall where two versions can stand side by side"
-        )
-    return None
+    # How many pods a peer will count is not known yet, so only a plain 0 is sure to be 0.
+    resolved = budget.amount if spec.peer else max_unavailable(budget, spec.replicas)
+    if resolved or spec.replicas == 0:
+        return None
+    promise = f"{budget} of {spec.replicas} rounds down to 0" if budget.amount else f"{budget}"
+    return (
+        f"maxUnavailable {promise}: no replica may be taken down, so uninstall_then_install cannot upgrade; "
+        "allow 1, or use install_then_uninstall where two versions can stand side by side"
+    )
 
 
 def _confirms(_known: Known, spec: Spec) -> str | None:
