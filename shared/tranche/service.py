@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import structlog
 from prometheus_client import CollectorRegistry
 
-from tranche.bus import nats
+from tranche.bus.nats.connection import connect
 from tranche.bus.port import Bus
 from tranche.errors import Refused, TrancheError
 from tranche.runtime import Runtime, system_runtime
@@ -91,23 +91,26 @@ async def _main(name: str, settings: Settings, work: Work) -> int:
     stopping = Stopping()
     _on_signals(stopping)
     instance = f"{name}-{socket.gethostname()}-{os.getpid()}"
-    failed: list[str] = []
+    runtime = system_runtime()
+    lost = False
 
-    def closed(reason: str) -> None:
-        failed.append(reason)
+    def closed() -> None:
+        nonlocal lost
+        lost = True
+        log.error("the connection to NATS has ended for good", servers=settings.servers)
         stopping.event.set()
 
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(
-            nats.connect(
+            connect(
                 settings.servers,
                 name=f"{name}/{socket.gethostname()}",
                 inbox_prefix=f"_INBOX.{name}",
-                credentials=nats.Credentials.of(settings),
                 on_closed=closed,
+                runtime=runtime,
+                **settings.credentials(),
             )
         )
-        runtime = system_runtime()
         service = Service(name, instance, bus, runtime, stopping, CollectorRegistry())
         await _ensure(bus, settings, runtime)
         await stack.enter_async_context(
@@ -116,7 +119,7 @@ async def _main(name: str, settings: Settings, work: Work) -> int:
         log.info("started", instance=instance)
         await _until_stopped(work(service), stopping, runtime)
     log.info("stopped", instance=instance)
-    return 1 if failed else 0
+    return 6 if lost else 0
 
 
 def _on_signals(stopping: Stopping) -> None:

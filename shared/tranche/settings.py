@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypedDict, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, SettingsConfigDict, SettingsError
@@ -17,6 +17,18 @@ from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, Setting
 DEFAULT_NATS_URL = "nats://127.0.0.1:4222"
 
 S = TypeVar("S", bound="Settings")
+
+
+class Credentials(TypedDict):
+    """Who we are to the broker, and whom we trust to be it."""
+
+    creds: Path | None
+    user: str | None
+    password: str | None
+    nkey_seed_file: Path | None
+    tls_ca: Path | None
+    tls_cert: Path | None
+    tls_key: Path | None
 
 
 class BadSetting(Exception):
@@ -53,6 +65,18 @@ class Settings(BaseSettings):
     def servers(self) -> list[str]:
         """The servers to try, in the order given."""
         return [server.strip() for server in self.nats_url.split(",") if server.strip()]
+
+    def credentials(self) -> Credentials:
+        """What ``tranche.bus.nats`` wants to know besides the servers."""
+        return Credentials(
+            creds=self.nats_creds,
+            user=self.nats_user,
+            password=self.nats_password.get_secret_value() if self.nats_password else None,
+            nkey_seed_file=self.nats_nkey_seed_file,
+            tls_ca=self.nats_ca,
+            tls_cert=self.nats_cert,
+            tls_key=self.nats_key,
+        )
 
 
 Listed = Annotated[tuple[str, ...], NoDecode]
