@@ -151,7 +151,9 @@ class JarCheck:
 
     def _evict(self, newest: Path) -> None:
         """Remove what was not used for longest until the rest fits; the newest stays in any case."""
-        jars = sorted(self._directory.glob("*.jar"), key=_last_used)
+        # File times are coarse; among jars of this process the order of use is known exactly.
+        order = {self._path(sha256): place for place, (_, sha256) in enumerate(self._known, start=1)}
+        jars = sorted(self._directory.glob("*.jar"), key=lambda jar: (order.get(jar, 0), _last_used(jar)))
         excess = sum(_size(jar) for jar in jars) - self._capacity_bytes
         for jar in jars:
             if excess <= 0:

@@ -73,13 +73,9 @@ class ArkletClient:
         other calls leaves every so many connections waiting (design 5.2). It lasts twice the timeout at most.
         """
         try:
-            answer = await self._call(address, "queryAllBiz", {})
+            return await self._list(address)
         except Unknown:
-            answer = await self._call(address, "queryAllBiz", {})
-        bizzes = read_bizzes(_done(answer))
-        if isinstance(bizzes, Nonsense):
-            raise Unknown(f"{address} answered queryAllBiz with {bizzes}")
-        return bizzes
+            return await self._list(address)
 
     async def install(
         self, address: str, name: str, version: str, url: str, args: Sequence[str], request_id: str
@@ -126,6 +122,12 @@ class ArkletClient:
         # Recorded, and that it fails for want of such a module is the point.
         return True
 
+    async def _list(self, address: str) -> Bizzes:
+        bizzes = read_bizzes(_done(await self._call(address, "queryAllBiz", {})))
+        if isinstance(bizzes, Nonsense):
+            raise Unknown(f"{address} answered queryAllBiz with {bizzes}")
+        return bizzes
+
     async def _begin(
         self, address: str, command: str, body: Mapping[str, object], request_id: str
     ) -> Operation:
@@ -153,6 +155,8 @@ class ArkletClient:
         except TimeoutError as error:
             outcome = Unknown if call.connected else Unavailable
             raise outcome(f"{address} did not answer {command} within {self._timeout_s:g} s") from error
+        except aiohttp.InvalidURL as error:
+            raise _invalid(f"the address {address!r}: {error.description}") from error
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, ForbiddenHost):
                 raise _invalid(str(error.os_error)) from error

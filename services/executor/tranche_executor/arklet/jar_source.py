@@ -83,6 +83,8 @@ class JarSource:
         except aiohttp.ClientConnectorError as error:
             down = not isinstance(error.os_error, ForbiddenHost)
             raise NoJar(f"{url}: {error.os_error}", passing=down) from error
+        except aiohttp.InvalidURL as error:
+            raise NoJar(f"{url}: {error.description}") from error
         except aiohttp.ClientError as error:
             raise NoJar(f"{url}: {error or type(error).__name__}", passing=True) from error
         except (OSError, ValueError) as error:
