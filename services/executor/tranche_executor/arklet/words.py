@@ -9,7 +9,7 @@ LONGEST = 300
 
 
 def tidy(text: str, *, limit: int = LONGEST) -> str:
-    """One line without control, format or surrogate characters, shortened in the middle of nothing.
+    """One line without control, format or surrogate characters, of at most ``limit`` characters.
 
     >>> tidy("start  failed:\\n\\tno \\x1b[31mbean")
     'start failed: no [31mbean'
@@ -18,7 +18,7 @@ def tidy(text: str, *, limit: int = LONGEST) -> str:
     """
     # Cut before cleaning, or a huge message costs a pass over all of it.
     line = " ".join(text[: 4 * limit].split())
-    line = "".join(char for char in line if unicodedata.category(char)[0] != "C")
+    line = "".join(char for char in line if unicodedata.category(char)[0] != "C").strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
