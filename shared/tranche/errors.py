@@ -12,6 +12,14 @@
 Adapters translate their vendors' errors into these once, at the edge, ``from`` the cause.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tranche.contract.answer import FieldError
+
 
 class TrancheError(Exception):
     """Base of all errors below."""
@@ -34,7 +42,14 @@ class Full(TrancheError):
 
 
 class Refused(TrancheError):
-    """The other side understood and said no: repeating it changes nothing."""
+    """The other side understood and said no: repeating it changes nothing.
+
+    ``errors``: which fields are at fault, where a planner refused a request.
+    """
+
+    def __init__(self, message: str, errors: Sequence[FieldError] = ()) -> None:
+        super().__init__(message)
+        self.errors = tuple(errors)
 
 
 class Forbidden(Refused):

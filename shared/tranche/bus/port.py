@@ -177,7 +177,9 @@ class Bus(Protocol):
     ) -> AbstractAsyncContextManager[Follow]:
         """Read a stream in order: from the last message per subject, from now on, or from a sequence."""
 
-    async def request(self, subject: str, data: bytes, *, timeout_s: float) -> bytes:
+    async def request(
+        self, subject: str, data: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None
+    ) -> bytes:
         """Ask and return the answer. Raises Unavailable when nobody listens, Unknown when no answer came."""
 
     async def say(self, subject: str, data: bytes) -> None:
