@@ -89,7 +89,7 @@ async def ground(request: pytest.FixtureRequest, client: ArkletClient) -> AsyncI
     if request.param == "real":
         bases = shared_bases(request.config)
         await asyncio.to_thread(bases.clear)
-        jars = f"{bases.assets.modules.as_uri()}/"
+        jars = f"{bases.assets.directory.as_uri()}/"
         yield Ground(bases[0].address, jars, client, keeps_changes=False)
         return
     async with Fleet() as fleet:

@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ROOT / "tests" / "real" / "koupleless-src"
+BUILT = ROOT / "tests" / "real" / "koupleless-src" / "target" / "assets"
+BASE = "base.jar"
 MODULES = (
     "cart-1.0.0.jar",
     "cart-2.0.0.jar",
@@ -36,15 +37,18 @@ JAVA_HELP = (
 
 @dataclass(frozen=True)
 class Assets:
-    """A java of version 17, the base's jar and the directory of each module's jar."""
+    """A java of version 17, and the directory with the base and the modules."""
 
     java: str
-    base: Path
-    modules: Path
+    directory: Path
+
+    @property
+    def base(self) -> Path:
+        return self.directory / BASE
 
     def file_url(self, jar: str) -> str:
         """The jar as the bases can read it from disk."""
-        return (self.modules / jar).as_uri()
+        return (self.directory / jar).as_uri()
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,14 @@ def find_assets() -> Assets | Missing:
 def look_for(environment: Mapping[str, str], javas: Iterable[str]) -> Assets | Missing:
     """The jars where the environment names them, else beside the project, else where Maven leaves them."""
     named = environment.get("TRANCHE_KOUPLELESS_ASSETS")
-    shared = ROOT.parent / "shared" / "assets" / "koupleless"
-    built = (SOURCES / "base" / "target" / "base.jar", SOURCES / "biz" / "target")
-    places = [(Path(named) / "base.jar", Path(named))] if named else [(shared / "base.jar", shared), built]
-    jars = next((place for place in places if _complete(*place)), None)
+    places = [Path(named)] if named else [ROOT.parent / "shared" / "assets" / "koupleless", BUILT]
+    jars = next(filter(_complete, places), None)
     if jars is None:
         return Missing(ASSETS_HELP, fatal=False)
     java = next(filter(_is_java_17, javas), None)
     if java is None:
         return Missing(JAVA_HELP, fatal=environment.get("CI") == "true")
-    return Assets(java, jars[0].resolve(), jars[1].resolve())
+    return Assets(java, jars.resolve())
 
 
 def javas(environment: Mapping[str, str]) -> list[str]:
@@ -88,8 +90,8 @@ def javas(environment: Mapping[str, str]) -> list[str]:
     return [place for place in places if place]
 
 
-def _complete(base: Path, modules: Path) -> bool:
-    return base.is_file() and all((modules / jar).is_file() for jar in MODULES)
+def _complete(directory: Path) -> bool:
+    return all((directory / jar).is_file() for jar in (BASE, *MODULES))
 
 
 def _is_java_17(java: str) -> bool:

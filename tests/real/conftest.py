@@ -36,5 +36,5 @@ def assets(real_bases: RealBases) -> Assets:
 @pytest.fixture
 def jars(assets: Assets) -> Iterator[JarServer]:
     """The jars over HTTP, counted: ``jars.url("cart-1.0.0.jar")``, ``jars.fetched``."""
-    with JarServer(assets.modules) as server:
+    with JarServer(assets.directory) as server:
         yield server

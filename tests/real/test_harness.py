@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.assets import ASSETS_HELP, JAVA_HELP, MODULES, Missing, look_for
+from tests.real.assets import ASSETS_HELP, BASE, JAVA_HELP, MODULES, Missing, look_for
 from tests.real.bases import RealBases
 from tests.real.jar_server import JarServer
 from tranche.errors import Unavailable, Unknown
@@ -75,7 +75,7 @@ def test_missing_jars_are_skipped_with_the_way_to_get_them(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("environment", "fatal"), [({"CI": "true"}, True), ({}, False)])
 def test_a_missing_java_is_fatal_only_in_ci(tmp_path: Path, environment: dict[str, str], fatal: bool) -> None:
-    for jar in ("base.jar", *MODULES):
+    for jar in (BASE, *MODULES):
         (tmp_path / jar).touch()
 
     found = look_for({"TRANCHE_KOUPLELESS_ASSETS": str(tmp_path), **environment}, ["/nonexistent/java"])
