@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from tests.real.assets import ASSETS_HELP, BASE, JAVA_HELP, MODULES, Missing, look_for
 from tests.real.bases import RealBases
 from tests.real.jar_server import JarServer
+from tests.real.traffic import Traffic
 from tranche.errors import Unavailable, Unknown
 from tranche.runtime import SystemClock
 from tranche_executor.arklet.client import ArkletClient
@@ -40,6 +42,26 @@ async def test_a_restart_in_place_forgets_modules_and_request_ids(
         assert (await client.query(base.address)).bizzes == ()
         told = await client.operation(base.address, "before-the-restart")
         assert told.state is OperationState.UNKNOWN
+
+
+async def test_traffic_tells_what_users_saw_of_an_upgrade(real_bases: RealBases, jars: JarServer) -> None:
+    base = real_bases[0]
+
+    def change(command: str, version: str) -> None:
+        jar = jars.url(f"cart-{version}.jar")
+        answer = base.command(command, {"bizName": "cart", "bizVersion": version, "bizUrl": jar})
+        assert answer["code"] == "SUCCESS"
+
+    change("installBiz", "1.0.0")
+    async with Traffic(base, "/cart/version") as traffic:
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(change, "uninstallBiz", "1.0.0")
+        await asyncio.to_thread(change, "installBiz", "2.0.0")
+        await asyncio.sleep(0.2)
+
+    assert traffic.answers == ["cart 1.0.0", "cart 2.0.0"]
+    assert set(traffic.statuses) == {200, 404}
+    assert 0.05 < traffic.longest_gap_s < 10
 
 
 async def test_a_frozen_base_takes_connections_and_says_nothing(real_bases: RealBases) -> None:
