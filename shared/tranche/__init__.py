@@ -1,11 +1,11 @@
 """Tranche releases Koupleless modules batch by batch within a budget that holds.
 
-    async with tranche.connect("nats://127.0.0.1:4222") as client:
-        await client.apply(manifest)
-        async for status in client.watch("shop", "cart"):
-            print(status.phase, status.message)
-            if status.phase in ("Healthy", "Degraded"):
-                break
+async with tranche.connect("nats://127.0.0.1:4222") as client:
+    await client.apply(manifest)
+    async for status in client.watch("shop", "cart"):
+        print(status.phase, status.message)
+        if status.phase in ("Healthy", "Degraded"):
+            break
 """
 
 from __future__ import annotations

@@ -58,10 +58,10 @@ class Question:
                 if isinstance(heard, bytes | Refused):
                     outcome = heard
                     break
-                if isinstance(heard, Unavailable) and not self._maybe_done:
-                    if self._clock.monotonic() - began > PATIENCE_S:
-                        outcome = self._nobody(PATIENCE_S)
-                        break
+                waited_s = self._clock.monotonic() - began
+                if isinstance(heard, Unavailable) and not self._maybe_done and waited_s > PATIENCE_S:
+                    outcome = self._nobody(PATIENCE_S)
+                    break
                 if heard is not None:
                     await self._clock.sleep(PAUSE_S)
             for sending in sendings:

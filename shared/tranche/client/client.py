@@ -6,8 +6,6 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from tranche.bus.port import Bus
 from tranche.client import watching
 from tranche.client.asking import Question
@@ -44,9 +42,7 @@ class Client:
         """Whether the connection is up now; it comes back by itself."""
         return self._bus.connected
 
-    async def apply(
-        self, manifest: Mapping[str, Any], *, namespace: str | None = None
-    ) -> AcceptedAnswer:
+    async def apply(self, manifest: Mapping[str, Any], *, namespace: str | None = None) -> AcceptedAnswer:
         """Ask for what a ModuleDeployment manifest says.
 
         ``namespace`` stands in for one the manifest does not give; a different one is refused.
@@ -152,9 +148,7 @@ class Client:
             raise _refusal(answer.errors)
         return answer
 
-    async def _read(
-        self, namespace: str, verb: str, body: Mapping[str, Any], parse: Callable[[Any], T]
-    ) -> T:
+    async def _read(self, namespace: str, verb: str, body: Mapping[str, Any], parse: Callable[[Any], T]) -> T:
         data = await self._ask(namespace, verb, body)
         try:
             document = json.loads(data)
