@@ -1,0 +1,1 @@
+"""Processes and files of an installation on one machine: for `tranche up` and `tranche demo`."""

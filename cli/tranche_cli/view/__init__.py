@@ -1,0 +1,1 @@
+"""What people see: statuses and records as lines, tables and screens. Pure: values in, renderables out."""

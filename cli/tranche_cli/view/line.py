@@ -1,0 +1,36 @@
+"""A status on one line: for pipes, logs and `tranche events`."""
+
+from __future__ import annotations
+
+from tranche.contract.status import Status
+from tranche_cli.view.words import clock, safe
+
+
+def line(status: Status, *, before: Status | None = None) -> str:
+    """When, which deployment, its phase, where it stands, and what happened."""
+    return f"{clock(status.at)}  {summary(status, before=before)}"
+
+
+def summary(status: Status, *, before: Status | None = None) -> str:
+    """The line without its time: two statuses with the same one need not both be printed.
+
+    The event is told only when it is another than ``before``.
+    """
+    parts = [f"{status.namespace}/{status.name}", f"{status.phase:<11}", *_where(status), *_counts(status)]
+    told = [safe(status.message)] if status.message else []
+    event = status.event
+    if (before is None or before.event != event) and event.message and event.message != status.message:
+        told.insert(0, f"{event.reason}: {safe(event.message)}")
+    return "  ".join([*parts, " | ".join(told)]).rstrip()
+
+
+def _where(status: Status) -> list[str]:
+    batch = status.batch
+    return [f"batch {batch.current}/{batch.count}"] if batch.count else []
+
+
+def _counts(status: Status) -> list[str]:
+    counts = [f"{status.updated}/{status.replicas} updated", f"{status.available} available"]
+    if status.failed:
+        counts.append(f"{status.failed} failed")
+    return counts

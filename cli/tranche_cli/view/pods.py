@@ -1,0 +1,67 @@
+"""The pods that move or are wrong, and the problems that hold a rollout."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from tranche.contract.progress import PodSample, Problem
+from tranche.contract.status import Status
+from tranche_cli.view.marks import MODULES
+from tranche_cli.view.tables import plain_table
+from tranche_cli.view.words import age, count, left, safe
+
+NAMED = 5
+
+
+def problems(status: Status) -> RenderableType | None:
+    """One line per problem, with a few of its pods; None where there are none."""
+    return Group(*map(_problem, status.problems)) if status.problems else None
+
+
+def moving_or_wrong(status: Status, now: datetime, *, rows: int) -> RenderableType | None:
+    """At most ``rows`` of the pods the status names; None where it names none."""
+    if not status.pods:
+        return None
+    shown = status.pods[: max(1, rows)]
+    table = plain_table("POD", "VERSION", "STATE", "SINCE:r", "NOTE")
+    for sample in shown:
+        mark = MODULES[sample.state]
+        table.add_row(
+            safe(sample.pod),
+            safe(sample.version),
+            Text(f"{mark.sign} {sample.state}", mark.style),
+            age(sample.since, now) if sample.since else "",
+            _note(sample, now),
+        )
+    title = Text(f"{count(len(status.pods), 'pod')} moving or not as it should be; -o wide lists all", "dim")
+    hidden = len(status.pods) - len(shown)
+    return Group(title, table, *([Text(f"… and {hidden} more", "dim")] if hidden else []))
+
+
+def _problem(problem: Problem) -> Text:
+    words = Text("✖ ", "red", overflow="fold")
+    words.append(problem.reason, "bold")
+    if problem.count > 1:
+        words.append(f" ({problem.count})")
+    words.append(f": {safe(problem.message)}", "default")
+    if problem.pods:
+        more = problem.count - NAMED if len(problem.pods) > NAMED else problem.count - len(problem.pods)
+        names = ", ".join(map(safe, problem.pods[:NAMED]))
+        words.append(f"  [{names}{f' and {more} more' if more > 0 else ''}]", "dim")
+    return words
+
+
+def _note(sample: PodSample, now: datetime) -> str:
+    words = []
+    if sample.tries:
+        words.append(
+            f"try {sample.tries} failed" if sample.state == "failed" else f"after {sample.tries} failed"
+        )
+    if sample.retry_at and sample.retry_at > now:
+        words.append(f"again in {left(sample.retry_at, now)}")
+    if sample.message or sample.reason:
+        words.append(safe(sample.message or sample.reason))
+    return ": ".join(words)

@@ -1,0 +1,111 @@
+"""Tables as kubectl has them: no frames, capitals above, and the tables of `tranche get`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from rich.table import Table
+from rich.text import Text
+
+from tranche.contract.record import ModuleEntry, PodRecord
+from tranche.contract.status import Status
+from tranche_cli.view.marks import MODULES, PHASES
+from tranche_cli.view.words import age, safe
+
+
+def plain_table(*columns: str) -> Table:
+    """A table without frames; ``NAME:r`` is a column of numbers, to the right."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        name, _, right = column.partition(":")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def deployments(statuses: Iterable[Status], *, wide: bool, namespaces: bool) -> Table:
+    """A row per deployment."""
+    table = plain_table(
+        *(("NAMESPACE",) if namespaces else ()),
+        *("NAME", "PHASE", "VERSION", "UPDATED:r", "AVAILABLE:r", "BATCH:r"),
+        *(("BASE", "MODULE", "STABLE", "BUDGET", "MESSAGE") if wide else ()),
+    )
+    for status in statuses:
+        mark = PHASES[status.phase]
+        batch = f"{status.batch.current}/{status.batch.count}" if status.batch.count else "-"
+        budget = f"{status.budget.unavailable} of {status.budget.resolved}"
+        more = (status.base, status.module, status.stable_version or "-", budget, status.message)
+        table.add_row(
+            *((status.namespace,) if namespaces else ()),
+            status.name,
+            Text(f"{mark.sign} {status.phase}", mark.style),
+            safe(status.target_version),
+            f"{status.updated}/{status.replicas}",
+            str(status.available),
+            batch,
+            *(map(safe, more) if wide else ()),
+        )
+    return table
+
+
+def pods(records: Iterable[PodRecord], module: str, now: datetime, *, wide: bool) -> Table:
+    """A row per pod of the pool, with this module on it."""
+    table = plain_table(
+        *("POD", "READY", "VERSION", "STATE", "SINCE:r", "MODULES:r", "NOTE"),
+        *(("ADDRESS", "UID", "TOKEN:r") if wide else ()),
+    )
+    for record in records:
+        if record.gone:
+            continue
+        entry = record.modules.get(module)
+        room = "" if record.max_modules is None else f"/{record.max_modules}"
+        operation = record.operation
+        more = (record.address, record.uid, str(operation.token) if operation else "-")
+        table.add_row(
+            safe(record.pod),
+            _ready(record),
+            safe(_version(entry)),
+            _state(entry),
+            age(entry.since, now) if entry else "-",
+            f"{len(record.modules)}{room}",
+            safe(_note(record, entry)),
+            *(map(safe, more) if wide else ()),
+        )
+    return table
+
+
+def not_gone(records: Sequence[PodRecord]) -> list[PodRecord]:
+    """Pods that are there."""
+    return [record for record in records if not record.gone]
+
+
+def _ready(record: PodRecord) -> Text:
+    return Text("yes", "green") if record.ready else Text("no", "red")
+
+
+def _version(entry: ModuleEntry | None) -> str:
+    if entry is None:
+        return "-"
+    meanwhile = entry.serving
+    return f"{meanwhile.version} -> {entry.version}" if meanwhile else entry.version
+
+
+def _state(entry: ModuleEntry | None) -> Text:
+    if entry is None:
+        return Text("-", "dim")
+    mark = MODULES[entry.state]
+    return Text(f"{mark.sign} {entry.state}", mark.style)
+
+
+def _note(record: PodRecord, entry: ModuleEntry | None) -> str:
+    operation = record.operation
+    words = [
+        record.message or record.reason if not record.ready else "",
+        "terminating" if record.terminating else "",
+        "cordoned" if record.cordoned else "",
+        record.capacity_problem,
+        operation.message if operation and operation.state == "stuck" else "",
+        (entry.message or entry.reason) if entry else "",
+        "not ours" if entry and entry.revision == 0 else "",
+    ]
+    return "; ".join(filter(None, words))
