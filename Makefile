@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 PYTEST_ARGS ?=
+# Most tests wait for processes rather than for the processor.
+PYTEST := $(BIN)/python -m pytest -n $(or $(JOBS),4)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format up repeat lock clean
@@ -24,7 +26,7 @@ demo: $(READY) ## a rollout on 20 simulated bases, from start to end (under a mi
 	@$(BIN)/tranche demo
 
 test: $(READY) ## all tests
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(PYTEST) $(PYTEST_ARGS)
 
 check: $(READY) ## style, types, import law
 	@$(BIN)/ruff check .
@@ -40,7 +42,7 @@ up: $(READY) ## nats-server and the three services on this machine, until Ctrl-C
 	@$(BIN)/tranche up
 
 repeat: $(READY) ## the tests that use nats-server, 20 times, without reruns
-	@for i in $$(seq 1 20); do echo "repeat $$i of 20"; $(BIN)/python -m pytest -q -m "nats and not real" $(PYTEST_ARGS) || exit 1; done
+	@for i in $$(seq 1 20); do echo "repeat $$i of 20"; $(PYTEST) -q -m "nats and not real" $(PYTEST_ARGS) || exit 1; done
 
 lock: $(READY) ## pin the newest allowed versions, with hashes (needs uv)
 	@uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -6,9 +6,21 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tranche.bus.nats import NatsBus, connect
 from tranche.bus.server import NatsServer, embedded_server
+
+
+class _OneOwnerOfRealBases(LoadScopeScheduling):
+    """Every test goes to whoever is free, those on real bases all to the same: it owns the JVMs."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "real" if nodeid.startswith("tests/real/") or "[real" in nodeid else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    return _OneOwnerOfRealBases(config, log)
 
 
 @pytest.fixture

@@ -12,11 +12,10 @@ from tests.real.bases import RealBases, shared_bases
 from tests.real.jar_server import JarServer
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.real)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark it before anybody asks for the mark."""
+    if item.path.is_relative_to(Path(__file__).parent):
+        item.add_marker(pytest.mark.real)
 
 
 @pytest.fixture
