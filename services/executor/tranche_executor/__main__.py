@@ -1,0 +1,90 @@
+"""Composition root: the only place that knows which adapters are real."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import structlog
+
+from tranche.bus.spread import Spread
+from tranche.errors import Refused
+from tranche.runtime import system_runtime
+from tranche.service import Service, run
+from tranche.settings import load_or_exit
+from tranche_executor.arklet.artifact import JarCheck
+from tranche_executor.arklet.client import ArkletClient
+from tranche_executor.metrics import Metrics
+from tranche_executor.observer import Observer
+from tranche_executor.pods.choice import open_sources
+from tranche_executor.settings import ExecutorSettings
+from tranche_executor.worker import Worker
+
+log = structlog.get_logger()
+
+
+async def work(service: Service, settings: ExecutorSettings) -> None:
+    """Observe and work until asked to stop."""
+    runtime = service.runtime
+    source = open_sources(settings.pods, runtime)
+    if not settings.url_allow:
+        log.warning("modules may come from any URL: set TRANCHE_URL_ALLOW")
+    metrics = Metrics(service.registry)
+    async with (
+        ArkletClient(runtime.clock) as client,
+        JarCheck(_kept_jars(), runtime.clock) as jars,
+        runtime.tasks.group() as group,
+    ):
+        spread = Spread(service.bus, runtime, kind="executor", instance=service.instance)
+        observer = Observer(
+            service.bus,
+            runtime,
+            source,
+            spread,
+            client,
+            metrics,
+            interval_s=settings.observe_interval,
+        )
+        watching = [
+            group.spawn(source.run(), name="pods"),
+            group.spawn(observer.run(), name="observer"),
+        ]
+        worker = Worker(
+            service.bus,
+            runtime,
+            service.instance,
+            source,
+            client,
+            jars,
+            metrics,
+            url_allow=settings.url_allow,
+            parallel=settings.executor_parallel,
+            install_timeout_s=settings.install_timeout,
+        )
+        service.not_ready = ""
+        await worker.run(service.stopping)
+        for task in watching:
+            task.cancel()
+
+
+def _kept_jars() -> Path:
+    """One folder per user: jars are kept by digest, so processes share it."""
+    return Path(tempfile.gettempdir()) / f"tranche-jars-{os.getuid()}"
+
+
+def main() -> None:
+    """Run the executor until SIGTERM or SIGINT."""
+    settings = load_or_exit(ExecutorSettings, program="tranche-executor")
+    try:
+        # Before anything else: a bad inventory is told also where there is no broker yet.
+        open_sources(settings.pods, system_runtime())
+    except Refused as error:
+        print(f"tranche-executor: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    raise SystemExit(run("executor", settings, work))
+
+
+if __name__ == "__main__":
+    main()

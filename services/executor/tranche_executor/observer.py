@@ -1,0 +1,196 @@
+"""Looks at every base of the pools we look after, and records what was seen (design 2.4).
+
+On discovery at once, then on a slow, jittered cycle; a base that is silent is asked again soon. An operation
+under way is its holder's alone to write about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from dataclasses import dataclass, field
+
+import structlog
+
+from tranche.bus.port import Bus
+from tranche.bus.spread import Spread
+from tranche.contract.record import Operation
+from tranche.errors import Conflict, TrancheError
+from tranche.runtime import Group, Runtime
+from tranche_executor.arklet.client import ArkletClient
+from tranche_executor.base import Base
+from tranche_executor.core.observation import Silence, changed, gone, observe, replaced
+from tranche_executor.core.pod import Pod, PodKey, PoolKey
+from tranche_executor.metrics import Metrics
+from tranche_executor.pods.source import PodSource
+from tranche_executor.records import Records
+
+PARALLEL = 64
+SOON_S = 1.0
+"""Until a silent base is asked again, at first, and a pod whose operation is under way is looked at again."""
+SWEEP_S = 30.0
+"""Records of pods that left while nobody watched are looked for so often."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Watch:
+    """One pod that is being watched."""
+
+    due: float
+    silent: int = 0
+    """How often it was silent in a row."""
+    busy: bool = False
+    again: bool = False
+    """Something was said of it meanwhile: look again at once."""
+
+
+@dataclass(slots=True)
+class Observer:
+    """Watches the pods of the pools whose leases we hold."""
+
+    bus: Bus
+    runtime: Runtime
+    source: PodSource
+    spread: Spread
+    client: ArkletClient
+    metrics: Metrics
+    interval_s: float = 30.0
+    _watches: dict[PodKey, Watch] = field(default_factory=dict)
+    _queue: list[tuple[float, PodKey]] = field(default_factory=list)
+    _known: dict[PodKey, Pod] = field(default_factory=dict)
+    _pools: set[PoolKey] = field(default_factory=set)
+    """Pools that the source has, or had since we started: only of these we say that a pod is gone."""
+    _swept: dict[PoolKey, float] = field(default_factory=dict)
+    _records: Records = field(init=False)
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL))
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._records = Records(self.bus, self.runtime)
+        # One bell for all that may change what is to be done.
+        self.source.ring(self._wake)
+        self.spread.changed = self._wake
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with self.runtime.tasks.group() as group:
+            group.spawn(self.spread.run(), name="spread")
+            while True:
+                self._wake.clear()
+                self._take_stock()
+                self._begin_sweeps(group)
+                await self._begin_looks(group)
+                await self._rest()
+
+    async def _rest(self) -> None:
+        now = self.runtime.clock.monotonic()
+        until = self._queue[0][0] if self._queue else now + SOON_S
+        try:
+            async with self.runtime.clock.timeout(max(0.0, min(until - now, SOON_S))):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    def _take_stock(self) -> None:
+        """Which pods are ours to watch now; new and changed ones are due at once."""
+        pods = self.source.pods()
+        self._pools |= {key.pool for key in pods}
+        self.spread.want(self._pools)
+        held = {PoolKey(*key) for key in self.spread.held}
+        now = self.runtime.clock.monotonic()
+        ours = {key: pod for key, pod in pods.items() if key.pool in held}
+        for key in self._watches.keys() - ours.keys():
+            del self._watches[key]
+            self._swept.pop(key.pool, None)
+        for pool in self._swept.keys() - held:
+            del self._swept[pool]
+        for key, pod in ours.items():
+            if key not in self._watches or self._known.get(key) != pod:
+                self._plan(key, self._watches.setdefault(key, Watch(now)), now)
+        self._known = ours
+
+    def _plan(self, key: PodKey, watch: Watch, due: float) -> None:
+        watch.due = due
+        watch.again = watch.busy
+        heapq.heappush(self._queue, (due, key))
+
+    def _begin_sweeps(self, group: Group) -> None:
+        now = self.runtime.clock.monotonic()
+        for pool in {PoolKey(*key) for key in self.spread.held} & self._pools:
+            if now - self._swept.get(pool, -SWEEP_S) >= SWEEP_S:
+                self._swept[pool] = now
+                group.spawn(self._sweep(pool), name="sweep")
+
+    async def _begin_looks(self, group: Group) -> None:
+        while self._queue and self._queue[0][0] <= self.runtime.clock.monotonic():
+            due, key = heapq.heappop(self._queue)
+            watch = self._watches.get(key)
+            if watch is None or watch.busy or watch.due != due:
+                continue
+            await self._slots.acquire()
+            watch.busy = True
+            group.spawn(self._look(self._known[key], watch), name="look")
+
+    async def _look(self, pod: Pod, watch: Watch) -> None:
+        try:
+            wait_s = await self._observe(pod, watch)
+        except Conflict:
+            wait_s = 0.05  # somebody wrote about it meanwhile: look again, and at what they wrote
+        except TrancheError as error:
+            log.warning("not_observed", pod=pod.key.pod, reason=str(error))
+            wait_s = SOON_S
+        finally:
+            self._slots.release()
+            watch.busy = False
+        if self._watches.get(pod.key) is watch:
+            self._plan(pod.key, watch, self.runtime.clock.monotonic() + (0.0 if watch.again else wait_s))
+            if wait_s < SOON_S or watch.again:
+                self._wake.set()
+
+    async def _observe(self, pod: Pod, watch: Watch) -> float:
+        """One look; how many seconds until the next. The record is read before the base is asked (design 2.2)."""
+        held = await self._records.read(pod.key)
+        record = held.value if held is not None else None
+        if record is not None and record.uid != pod.uid:
+            live = await self.source.look(pod.key)
+            if live is None or live.uid != pod.uid:
+                return SOON_S
+            record = replaced(record, self.runtime.clock.now())
+        elif record is not None and not record.gone and _under_way(record.operation):
+            return SOON_S
+        seen = await Base(self.client, pod.address).look()
+        silent = isinstance(seen, Silence)
+        self.metrics.observations.labels("no" if silent else "yes").inc()
+        after = observe(record, pod, seen, self.runtime.clock.now())
+        if held is None or changed(held.value, after):
+            await self._records.write(pod.key, after, expect=held.sequence if held is not None else 0)
+            log.info("observed", pod=pod.key.pod, ready=after.ready, modules=len(after.modules))
+        watch.silent = watch.silent + 1 if silent else 0
+        if silent:
+            return float(min(self.interval_s, SOON_S * 2 ** min(watch.silent - 1, 20)))
+        return self.interval_s * self.runtime.dice.uniform(0.8, 1.2)
+
+    async def _sweep(self, pool: PoolKey) -> None:
+        """Say of pods that their source no longer has that they are gone."""
+        try:
+            for key in await self._records.known(pool):
+                if key not in self.source.pods():
+                    await self._bury(key)
+        except Conflict:
+            self._swept.pop(pool, None)
+        except TrancheError as error:
+            log.warning("not_swept", pool=pool.base, reason=str(error))
+            self._swept[pool] = self.runtime.clock.monotonic() - SWEEP_S + SOON_S
+
+    async def _bury(self, key: PodKey) -> None:
+        held = await self._records.read(key)
+        if held is None or held.value.gone or await self.source.look(key) is not None:
+            return
+        await self._records.write(key, gone(held.value, self.runtime.clock.now()), expect=held.sequence)
+        log.info("gone", pod=key.pod)
+
+
+def _under_way(noted: Operation | None) -> bool:
+    return noted is not None and not noted.over

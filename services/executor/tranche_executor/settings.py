@@ -1,0 +1,39 @@
+"""Settings of the executor (design 3.5)."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from tranche.contract.module_url import prefix_problem
+from tranche.settings import Listed, UrlSettings
+from tranche_executor.pods.choice import pods_problem
+
+
+class ExecutorSettings(UrlSettings):
+    """What the executor understands besides what all services do."""
+
+    pods: Listed = Field(description="where pods come from: static:FILE, several by comma")
+    executor_parallel: int = Field(64, ge=1, le=10_000, description="pods worked on at once")
+    install_timeout: float = Field(
+        120, gt=0, le=86_400, description="seconds after which an operation that still runs is stuck"
+    )
+    observe_interval: float = Field(30, gt=0, le=86_400, description="seconds between two looks at a base")
+
+    @field_validator("pods", mode="before")
+    @classmethod
+    def _sources(cls, given: object) -> object:
+        named = given.split(",") if isinstance(given, str) else given
+        if not isinstance(named, list | tuple):
+            return named
+        named = tuple(str(part).strip() for part in named if str(part).strip())
+        if problem := pods_problem(named):
+            raise ValueError(problem)
+        return named
+
+    @field_validator("url_allow")
+    @classmethod
+    def _prefixes(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
+        for prefix in prefixes:
+            if problem := prefix_problem(prefix):
+                raise ValueError(f"{prefix!r}: expected {problem}")
+        return prefixes
