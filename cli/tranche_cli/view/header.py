@@ -78,7 +78,7 @@ def _version(status: Status) -> Text:
         about.append(clock(status.started_at))
     words.append(f"    {', '.join(about)}", "dim")
     if status.observed_generation < status.generation:
-        words.append(f"    what follows is still about generation {status.observed_generation}", "yellow")
+        words.append(f"    (numbers: still generation {status.observed_generation})", "yellow")
     return words
 
 

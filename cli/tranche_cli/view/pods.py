@@ -55,13 +55,7 @@ def _problem(problem: Problem) -> Text:
 
 
 def _note(sample: PodSample, now: datetime) -> str:
-    words = []
-    if sample.tries:
-        words.append(
-            f"try {sample.tries} failed" if sample.state == "failed" else f"after {sample.tries} failed"
-        )
-    if sample.retry_at and sample.retry_at > now:
-        words.append(f"again in {left(sample.retry_at, now)}")
-    if sample.message or sample.reason:
-        words.append(safe(sample.message or sample.reason))
-    return ": ".join(words)
+    tried = f"try {sample.tries} failed" if sample.tries else ""
+    again = f"again in {left(sample.retry_at, now)}" if sample.retry_at and sample.retry_at > now else ""
+    said = safe(sample.message or sample.reason)
+    return ": ".join(filter(None, (", ".join(filter(None, (tried, again))), said)))

@@ -1,0 +1,335 @@
+"""The command as a process, on a real nats-server, asking a planner that the test plays."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.cli_samples import healthy, record, status
+from tranche.bus.nats import NatsBus
+from tranche.bus.port import Endpoint, Request
+from tranche.bus.server import NatsServer
+from tranche.contract import subjects
+from tranche.contract.status import Status
+from tranche.streams import STREAMS
+from tranche_cli.view.documents import plain
+
+pytestmark = pytest.mark.nats
+
+VERBS = ("apply", "confirm", "pause", "resume", "abort", "delete", "get", "list", "pods")
+ACCEPTED = {"accepted": True, "generation": 9, "message": "as you wish", "warnings": []}
+MANIFEST = "kind: ModuleDeployment\nmetadata: {name: cart, namespace: shop}\n"
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+class Planner:
+    """Answers what the test says, and keeps what was asked."""
+
+    def __init__(self, bus: NatsBus, url: str) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.answers: dict[str, Any] = {"get": plain(status())}
+        self._bus = bus
+        self._url = url
+
+    async def answer(self, request: Request) -> bytes:
+        _, verb = subjects.read_api(request.subject)
+        self.asked.append((verb, json.loads(request.data)))
+        answer = self.answers.get(verb, ACCEPTED)
+        if isinstance(answer, list):
+            answer = answer.pop(0)
+        return json.dumps(answer).encode()
+
+    async def say(self, said: Status) -> None:
+        await self._bus.publish(subjects.status(said.namespace, said.name), said.encode())
+
+    def body(self, verb: str) -> dict[str, Any]:
+        return next(body for asked, body in self.asked if asked == verb)
+
+    async def run(self, *argv: str, stdin: bytes = b"") -> Ran:
+        return await tranche(*argv, url=self._url, stdin=stdin)
+
+    @asynccontextmanager
+    async def running(self, *argv: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        process = await start(argv, self._url)
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+
+async def start(argv: tuple[str, ...], url: str) -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tranche_cli", *argv),
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        env={**os.environ, "TRANCHE_NATS_URL": url},
+    )
+
+
+async def tranche(*argv: str, url: str, stdin: bytes = b"") -> Ran:
+    process = await start(argv, url)
+    async with asyncio.timeout(30):
+        out, err = await process.communicate(stdin)
+    assert process.returncode is not None
+    return Ran(process.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture
+async def planner(bus: NatsBus, nats_server: NatsServer) -> AsyncIterator[Planner]:
+    await bus.ensure(STREAMS, replicas=1, create=True)
+    fake = Planner(bus, nats_server.url)
+    endpoints = [Endpoint(verb, subjects.api("*", verb), fake.answer) for verb in VERBS]
+    async with bus.serve("tranche-planner", "1.0.0", "a planner played by a test", endpoints):
+        yield fake
+
+
+async def test_apply_prints_the_answer_and_warnings_go_to_stderr(planner: Planner) -> None:
+    planner.answers["apply"] = {**ACCEPTED, "warnings": ["50% of 1 is 0"]}
+
+    ran = await planner.run("apply", "-f", "-", stdin=MANIFEST.encode())
+
+    assert ran == Ran(0, "shop/cart: as you wish\n", "shop/cart: warning: 50% of 1 is 0\n")
+    assert planner.body("apply")["metadata"]["name"] == "cart"
+
+
+async def test_apply_tells_every_error_of_every_document(planner: Planner, tmp_path: Path) -> None:
+    file = tmp_path / "two.yaml"
+    file.write_text(f"{MANIFEST}---\n{MANIFEST}---\n{MANIFEST}")
+    refusal = {
+        "accepted": False,
+        "errors": [{"field": "spec.replicas", "message": "got -2"}, {"field": "", "message": "no"}],
+    }
+    planner.answers["apply"] = [refusal, ACCEPTED, refusal]
+
+    ran = await planner.run("apply", "-f", str(file))
+
+    assert (ran.code, ran.out) == (1, "shop/cart: as you wish\n")
+    places = [f"{file}, document {number}" for number in (1, 3)]
+    assert ran.err.splitlines() == [
+        f"{place}: {words}" for place in places for words in ("spec.replicas: got -2", "no")
+    ]
+
+
+async def test_apply_sends_nothing_when_one_file_is_no_yaml(planner: Planner, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("a: 1\na: 2\n")
+
+    ran = await planner.run("apply", "-f", "-", "-f", str(bad), stdin=MANIFEST.encode())
+
+    assert ran.code == 1
+    assert f'{bad}: line 2, column 1: the key "a" stands twice' in ran.err
+    assert "nothing was applied" in ran.err
+    assert planner.asked == []
+
+
+async def test_apply_as_json_is_one_document(planner: Planner) -> None:
+    one = await planner.run("apply", "-f", "-", "-o", "json", stdin=MANIFEST.encode())
+    two = await planner.run("apply", "-f", "-", "-o", "json", stdin=f"{MANIFEST}---\n{MANIFEST}".encode())
+
+    assert json.loads(one.out) == ACCEPTED
+    assert json.loads(two.out) == {"items": [ACCEPTED, ACCEPTED]}
+
+
+async def test_apply_wait_waits_for_the_generation_it_made(planner: Planner) -> None:
+    await planner.say(healthy(generation=8, observedGeneration=8))
+    async with planner.running("apply", "-f", "-", "--wait") as process:
+        assert process.stdin
+        process.stdin.write(MANIFEST.encode())
+        process.stdin.close()
+        assert process.stdout
+        await process.stdout.readline()
+        await process.stdout.readline()
+        await planner.say(healthy())
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "until", "code"),
+    [
+        (healthy(), "complete", 0),
+        (healthy(), "batch=1", 0),
+        (status(), "complete", 3),
+        (status(), "waiting", 0),
+        (status(), "batch=2", 0),
+        (status(), "batch=3", 5),
+        (status(phase="Degraded", gates=[]), "complete", 4),
+        (status(phase="Aborted", gates=[]), "waiting", 4),
+    ],
+)
+async def test_until_has_an_exit_code_scripts_can_trust(
+    planner: Planner, said: Status, until: str, code: int
+) -> None:
+    planner.answers["get"] = plain(said)
+    await planner.say(said)
+
+    ran = await planner.run("status", "shop/cart", "--until", until, "--timeout", "1", "-o", "json")
+
+    assert ran.code == code
+    assert json.loads(ran.out)["phase"] == said.phase
+    assert (ran.err == "") is (code == 0)
+
+
+async def test_status_is_a_screen_a_document_or_a_name(planner: Planner) -> None:
+    planner.answers["pods"] = {"items": [plain(record())]}
+
+    shown = await planner.run("status", "cart", "-n", "shop")
+    document = await planner.run("status", "shop/cart", "-o", "json")
+    yaml = await planner.run("status", "shop/cart", "-o", "yaml")
+    name = await planner.run("status", "shop/cart", "-o", "name")
+    wide = await planner.run("status", "shop/cart", "-o", "wide")
+
+    assert "॥ Waiting: batch 2 of 4 is verified" in shown.out
+    assert "\x1b" not in shown.out
+    assert json.loads(document.out) == plain(status())
+    assert "targetVersion: 2.0.0" in yaml.out
+    assert name.out == "shop/cart\n"
+    assert "web-1" in wide.out
+    assert {ran.code for ran in (shown, document, yaml, name, wide)} == {0}
+
+
+async def test_watch_prints_a_line_per_change_and_goes_on(planner: Planner) -> None:
+    await planner.say(status())
+    async with planner.running("status", "shop/cart", "-w") as process:
+        assert process.stdout
+        first = await process.stdout.readline()
+        await planner.say(status(documentRevision=13))
+        await planner.say(healthy())
+        second = await process.stdout.readline()
+
+        assert b"Waiting" in first
+        assert b"Healthy" in second, "what looks the same is not told twice"
+        assert process.returncode is None
+
+
+async def test_watch_as_json_is_a_document_per_line(planner: Planner) -> None:
+    await planner.say(status())
+    await planner.say(healthy())
+
+    ran = await planner.run("status", "shop/cart", "-w", "-o", "json", "--until", "complete")
+
+    assert [json.loads(text)["phase"] for text in ran.out.splitlines()] == ["Healthy"]
+
+
+async def test_confirm_sends_the_batch_and_generation_it_saw(planner: Planner) -> None:
+    ran = await planner.run("confirm", "shop/cart", "-m", "looks good")
+
+    body = planner.body("confirm")
+    assert ran.code == 0
+    assert (body["batch"], body["generation"], body["reason"]) == (2, 9, "looks good")
+    assert "@" in body["by"]
+
+
+async def test_confirm_confirms_nothing_that_nobody_saw_waiting(planner: Planner) -> None:
+    planner.answers["get"] = plain(
+        status(phase="Progressing", gates=[], batch={"current": 3, "count": 4, "state": "Releasing"})
+    )
+
+    without = await planner.run("confirm", "shop/cart")
+    named = await planner.run("confirm", "shop/cart", "--batch", "2")
+
+    assert without.code == 1
+    assert "no batch of shop/cart waits for a person: batch 3 of 4, Progressing" in without.err
+    assert named.code == 0
+    assert [body["batch"] for verb, body in planner.asked if verb == "confirm"] == [2]
+
+
+async def test_verbs_say_who_and_why(planner: Planner) -> None:
+    for verb in ("pause", "resume", "abort", "delete"):
+        ran = await planner.run(verb, "shop/cart", "-m", "because", "-o", "json")
+
+        assert (ran.code, json.loads(ran.out)) == (0, ACCEPTED)
+        assert planner.body(verb)["reason"] == "because"
+
+
+async def test_delete_wait_ends_when_all_is_gone(planner: Planner) -> None:
+    await planner.say(status(phase="Deleted", gates=[], batches=[], pods=[]))
+
+    assert (await planner.run("delete", "shop/cart", "--wait")).code == 0
+    assert (await planner.run("abort", "shop/cart", "--wait", "--timeout", "0.3")).code == 5
+
+
+async def test_get_has_tables_documents_and_names(planner: Planner) -> None:
+    planner.answers["list"] = {"items": [plain(status()), plain(healthy(name="orders"))]}
+    planner.answers["pods"] = {"items": [plain(record())]}
+
+    table = await planner.run("get", "deployments", "-n", "shop")
+    names = await planner.run("get", "-A", "-o", "name")
+    items = await planner.run("get", "deployments", "-o", "json")
+    one = await planner.run("get", "deployments", "shop/cart", "-o", "json")
+    pods = await planner.run("get", "pods", "shop/cart")
+    batches = await planner.run("get", "batches", "shop/cart")
+    wrong = await planner.run("get", "shop/cart")
+
+    assert [row.split()[0] for row in table.out.splitlines()] == ["NAME", "cart", "orders"]
+    assert names.out == "shop/cart\nshop/orders\n"
+    assert len(json.loads(items.out)["items"]) == 2
+    assert json.loads(one.out)["name"] == "cart"
+    assert "web-1" in pods.out
+    assert "1 beta" in batches.out
+    assert (wrong.code, "expected deployments, pods or batches" in wrong.err) == (1, True)
+
+
+async def test_events_tells_all_that_is_kept(planner: Planner) -> None:
+    await planner.say(status())
+    await planner.say(healthy())
+
+    lines = await planner.run("events", "shop/cart")
+    document = await planner.run("events", "-n", "shop", "-o", "json")
+
+    assert ["Waiting" in lines.out.splitlines()[0], "Healthy" in lines.out.splitlines()[1]] == [True, True]
+    assert len(json.loads(document.out)["items"]) == 2
+
+
+async def test_a_refusal_is_one_sentence_and_exit_1(planner: Planner) -> None:
+    planner.answers["get"] = {"accepted": False, "errors": [{"field": "", "message": "there is no shop/x"}]}
+
+    assert await planner.run("status", "shop/x") == Ran(1, "", "tranche: there is no shop/x\n")
+
+
+async def test_a_bad_name_a_bad_option_and_a_later_command_are_refused(planner: Planner) -> None:
+    for argv, words in {
+        ("status", "Shop/Cart"): "is no namespace",
+        ("status", "shop/cart", "--until", "soon"): "expected complete, waiting or batch=K",
+        ("status",): "Missing argument 'NAME'",
+        ("status", "shop/cart", "--nats-ca", "/absent"): "TRANCHE_NATS_CA",
+        ("scale", "shop/cart", "--replicas", "3"): "scale comes with a later release",
+        ("delete", "shop/cart", "--abandon"): "later release",
+    }.items():
+        ran = await planner.run(*argv)
+        assert (ran.code, ran.out) == (1, ""), argv
+        assert words in ran.err
+
+
+async def test_nobody_there_is_exit_6(nats_server: NatsServer, bus: NatsBus) -> None:
+    await bus.ensure(STREAMS, replicas=1, create=True)
+
+    ran = await tranche("status", "shop/cart", url=nats_server.url)
+
+    assert ran.code == 6
+    assert "no planner answers" in ran.err
+
+
+async def test_setup_creates_and_checks(nats_server: NatsServer) -> None:
+    missing = await tranche("setup", "--check", url=nats_server.url)
+    made = await tranche("setup", url=nats_server.url)
+    there = await tranche("setup", "--check", url=nats_server.url)
+
+    assert (missing.code, made.code, there.code) == (1, 0, 0)
+    assert "tranche setup" in missing.err
