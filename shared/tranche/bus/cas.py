@@ -19,6 +19,7 @@ from tranche.runtime import Runtime
 M = TypeVar("M", bound=Message)
 
 HEADERS: Mapping[str, str] = {SCHEMA_HEADER: SCHEMA}
+WRITE_TRIES = 3
 READ_BACK_TRIES = 4
 PAUSE_S = 0.25
 
@@ -62,19 +63,27 @@ async def swap(
     """
     ours = value.but(nonce=runtime.dice.nonce())
     data = ours.encode()
-    try:
-        sequence = await bus.publish(subject, data, expect=expect, headers=HEADERS, ttl_s=ttl_s)
-    except (Conflict, Unknown) as error:
-        # A conflict may be with our own write whose answer was lost on the way.
-        found = await _read_back(bus, runtime, stream, subject)
-        if found is not None and found.data == data:
-            return Held(ours, found.sequence)
-        if isinstance(error, Conflict) or (found.sequence if found else 0) != expect:
-            raise Conflict(f"{subject}: somebody else was first") from error
-        # Not there now, but a write that is still under way may yet arrive: only another write behind the
-        # same sequence can rule it out, and that is the caller's next attempt.
-        raise
-    return Held(ours, sequence)
+    doubt: Unknown | None = None
+    for _ in range(WRITE_TRIES):
+        try:
+            sequence = await bus.publish(subject, data, expect=expect, headers=HEADERS, ttl_s=ttl_s)
+        except Unavailable as error:
+            if doubt is None:
+                raise
+            raise Unknown(f"{subject}: an earlier try may have been written") from error
+        except (Conflict, Unknown) as error:
+            # A conflict may be with our own write whose answer was lost on the way.
+            found = await _read_back(bus, runtime, stream, subject)
+            if found is not None and found.data == data:
+                return Held(ours, found.sequence)
+            if isinstance(error, Conflict) or (found.sequence if found else 0) != expect:
+                raise Conflict(f"{subject}: somebody else was first") from error
+            # Not there, but it may be under way. The same write again: behind one sequence only one of the
+            # two can be stored, and either is ours.
+            doubt = error
+        else:
+            return Held(ours, sequence)
+    raise Unknown(f"{subject}: it may yet be written, nobody answers") from doubt
 
 
 async def say(

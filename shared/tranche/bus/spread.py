@@ -8,7 +8,9 @@ because every change they make is a CAS.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from tranche.bus import cas
@@ -20,7 +22,16 @@ from tranche.runtime import Runtime
 
 LEASE_S = 6.0
 RENEW_S = 2.0
+LOOK_S = 0.5
+"""A key that should be ours and is not is looked at so often."""
+TURN_S = LEASE_S - RENEW_S
+"""A turn that takes longer is given up: the next one renews what it left."""
+HAND_BACK_S = 2.0
+PARALLEL = 32
+"""Leases written at once."""
 _STREAM = subjects.bucket_stream(subjects.LEASES)
+
+log = logging.getLogger(__name__)
 
 Key = tuple[str, ...]
 
@@ -49,7 +60,8 @@ class Spread:
     """The part of a process in looking after keys. ``kind``: whose, e.g. ``scheduler``; ``instance``: who we are.
 
     ``run`` keeps membership and leases up until it is cancelled, and hands them back then. ``held`` are the
-    keys we look after now, ``changed`` is set whenever that changed.
+    keys we look after now. ``changed`` is set when a turn finds that they are not those of the turn before;
+    whoever waits for it clears it.
     """
 
     def __init__(self, bus: Bus, runtime: Runtime, *, kind: str, instance: str) -> None:
@@ -58,8 +70,12 @@ class Spread:
         self._kind = kind
         self._instance = instance
         self._wanted: frozenset[Key] = frozenset()
-        self._leases: dict[Key, tuple[int, float]] = {}
-        """By key: the sequence of our lease and until when, on the monotonic clock, it surely holds."""
+        self._leases: dict[Key, _Held] = {}
+        self._due: frozenset[Key] = frozenset()
+        """The keys that should be ours by the newest list of members."""
+        self._told: frozenset[Key] = frozenset()
+        """What was held when ``changed`` was last looked after."""
+        self._slots = asyncio.Semaphore(PARALLEL)
         self._wake = asyncio.Event()
         self.changed = asyncio.Event()
 
@@ -67,7 +83,7 @@ class Spread:
     def held(self) -> frozenset[Key]:
         """The keys whose leases surely hold now."""
         now = self._runtime.clock.monotonic()
-        return frozenset(key for key, (_, until) in self._leases.items() if until > now)
+        return frozenset(key for key, lease in self._leases.items() if lease.until > now)
 
     def want(self, keys: Iterable[Key]) -> None:
         """The keys there are; new ones are seen to at once."""
@@ -77,33 +93,42 @@ class Spread:
             self._wake.set()
 
     async def run(self) -> None:
-        """Renew every two seconds until cancelled; then hand everything back."""
+        """Renew every two seconds, look more often for what is still another's, until cancelled."""
         try:
             while True:
+                self._wake.clear()
                 await self._turn()
+                self._tell()
                 try:
-                    async with self._runtime.clock.timeout(RENEW_S):
+                    async with self._runtime.clock.timeout(RENEW_S if self._due <= self.held else LOOK_S):
                         await self._wake.wait()
                 except TimeoutError:
-                    pass
-                self._wake.clear()
+                    self._tell()  # a lease that could not be renewed may have ended meanwhile
         finally:
-            await asyncio.shield(self._hand_back())
+            await self._hand_back()
+
+    def _tell(self) -> None:
+        if (held := self.held) != self._told:
+            self._told = held
+            self.changed.set()
 
     async def _turn(self) -> None:
         """One round; what cannot be reached now is tried again in the next, before any lease has ended."""
-        before = self.held
         try:
-            await self._say_alive()
-            members = await self._members()
-            for key in self._leases.keys() - self._wanted:
-                await self._release(key)
-            for key in sorted(self._wanted):
-                await self._settle(key, first_choice(key, members) == self._instance)
-        except TrancheError:
-            pass
-        if self.held != before:
-            self.changed.set()
+            # A key that nobody answers for must not keep the others from being renewed.
+            async with self._runtime.clock.timeout(TURN_S):
+                await self._say_alive()
+                members = await self._members()
+                self._due = frozenset(
+                    key for key in self._wanted if first_choice(key, members) == self._instance
+                )
+                async with self._runtime.tasks.group() as group:
+                    for key in sorted(self._due | self._leases.keys()):
+                        group.spawn(self._settle(key), name=f"lease {'/'.join(key)}")
+        except TimeoutError:
+            log.warning("leases of %s: no answer within %g s", self._kind, TURN_S)
+        except TrancheError as error:
+            log.warning("leases of %s: %s", self._kind, error)
 
     async def _say_alive(self) -> None:
         subject = self._subject("member", (self._instance,))
@@ -114,40 +139,69 @@ class Spread:
         found = await self._bus.subjects(_STREAM, filter_)
         return [subjects.read_key(subject)[2] for subject in found]
 
-    async def _settle(self, key: Key, ours: bool) -> None:
-        if not ours:
-            await self._release(key)
+    async def _settle(self, key: Key) -> None:
+        """Take, keep or give back one key; a failure is this key's alone, until the next turn."""
+        async with self._slots:
+            try:
+                if key in self._due:
+                    await self._keep(key)
+                else:
+                    await self._release(key)
+            except TrancheError as error:
+                log.info("lease %s of %s: %s", "/".join(key), self._kind, error)
+
+    async def _keep(self, key: Key) -> None:
+        held = self._leases.get(key)
+        if held is not None and held.until - self._runtime.clock.monotonic() > LEASE_S - RENEW_S + LOOK_S:
             return
-        began = self._runtime.clock.monotonic()
-        expect = self._leases[key][0] if key in self._leases else 0
         try:
-            lease = await cas.swap(
-                *(self._bus, self._runtime, _STREAM, self._subject("key", key)),
-                Lease(holder=self._instance),
-                expect=expect,
-                ttl_s=LEASE_S,
-            )
+            await self._write(key, held.sequence if held else 0)
         except Conflict:
-            # Somebody else's still holds, or ours has ended: its turn comes when the subject is empty.
             self._leases.pop(key, None)
-            return
-        self._leases[key] = (lease.sequence, began + LEASE_S)
+            there = await cas.read(self._bus, Lease, _STREAM, self._subject("key", key))
+            if there is None:
+                await self._write(key, 0)  # ours has ended, and nobody was faster
+            elif there.value.holder == self._instance:
+                await self._write(key, there.sequence)  # ours, by a write whose answer never came
+            # Else it is another's: its turn comes when the subject is empty.
+
+    async def _write(self, key: Key, expect: int) -> None:
+        began = self._runtime.clock.monotonic()
+        lease = await cas.swap(
+            *(self._bus, self._runtime, _STREAM, self._subject("key", key)),
+            Lease(holder=self._instance),
+            expect=expect,
+            ttl_s=LEASE_S,
+        )
+        self._leases[key] = _Held(lease.sequence, began + LEASE_S)
 
     async def _release(self, key: Key) -> None:
         held = self._leases.pop(key, None)
         if held is None:
             return
         stored = await self._bus.last(_STREAM, self._subject("key", key))
-        if stored is not None and stored.sequence == held[0]:
+        if stored is not None and stored.sequence == held.sequence:
             await self._bus.purge(_STREAM, self._subject("key", key))
 
     async def _hand_back(self) -> None:
+        """Others take over at once; what cannot be handed back ends by itself."""
+        self._due = frozenset()
         try:
-            for key in tuple(self._leases):
-                await self._release(key)
-            await self._bus.purge(_STREAM, self._subject("member", (self._instance,)))
-        except TrancheError:
-            pass  # they end by themselves
+            async with self._runtime.clock.timeout(HAND_BACK_S):
+                await self._bus.purge(_STREAM, self._subject("member", (self._instance,)))
+                async with self._runtime.tasks.group() as group:
+                    for key in tuple(self._leases):
+                        group.spawn(self._settle(key), name=f"hand back {'/'.join(key)}")
+        except (TrancheError, TimeoutError) as error:
+            log.info("leases of %s end by themselves: %s", self._kind, error)
 
     def _subject(self, what: str, key: Key) -> str:
         return subjects.key(subjects.LEASES, self._kind, what, *key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Our lease on a key: its sequence, and until when, on the monotonic clock, it surely holds."""
+
+    sequence: int
+    until: float
