@@ -1,0 +1,189 @@
+"""All the planner knows of one deployment, in one value that changes only by CAS (design 2)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tranche.contract.content import Content
+from tranche.contract.message import Message, Time
+from tranche.contract.plan import Plan
+from tranche.contract.progress import Problem, Progress
+from tranche.contract.spec import Spec
+from tranche.contract.status import Condition, StatusEvent
+
+MOST_REVISIONS = 100
+"""Revisions kept whatever the history limit says: the document stays below 1 MiB."""
+
+
+class Mark(Message):
+    """Where an event stands in the one order of all intents. The time tells a new stream from an old event."""
+
+    sequence: int = 0
+    time: Time | None = None
+
+    def supersedes(self, other: Mark) -> bool:
+        """Whether the other event came before this one in the same stream."""
+        older = other.time is None or self.time is None or other.time <= self.time
+        return other.sequence < self.sequence and older
+
+
+class Revision(Message):
+    """A content and its history."""
+
+    content: Content
+    generation: int
+    by: str | None = None
+    started_at: Time
+    finished_at: Time | None = None
+    outcome: Literal["", "completed", "aborted", "superseded", "deleted"] = ""
+
+
+class Batch(Message):
+    """One batch of the rollout: its level, and what became of it."""
+
+    size: int
+    replicas: int
+    updated: int
+    beta: bool = False
+    started_at: Time | None = None
+    verified_at: Time | None = None
+    confirmed_by: str | None = None
+    confirmed_at: Time | None = None
+    confirm_reason: str | None = None
+
+
+class Rollout(Message):
+    """What is being carried out. ``opening``: the scheduler counts, nothing is released yet."""
+
+    kind: Literal["roll", "abort", "delete"] = "roll"
+    stage: Literal["opening", "releasing", "over"] = "opening"
+    first_generation: int
+    first_plan: int = 0
+    """The plan that told the scheduler first; 0 until that plan is made."""
+    open_replicas: int = -1
+    """While opening: remove surplus replicas that are not available down to so many; -1: leave all alone."""
+    batches: tuple[Batch, ...] = ()
+    current: int = 0
+    """The batch released last, counted from 1."""
+    started_at: Time
+    by: str | None = None
+    reason: str | None = None
+
+    @property
+    def batch(self) -> Batch | None:
+        return self.batches[self.current - 1] if 0 < self.current <= len(self.batches) else None
+
+    @property
+    def last_batch(self) -> bool:
+        return self.current >= len(self.batches)
+
+    @property
+    def over(self) -> bool:
+        return self.stage == "over"
+
+    def with_batch(self, index: int, **changes: object) -> Rollout:
+        """The same rollout with one batch changed; ``index`` counts from 1."""
+        batches = list(self.batches)
+        batches[index - 1] = batches[index - 1].but(**changes)
+        return self.but(batches=tuple(batches))
+
+
+class Paused(Message):
+    """Somebody stopped new disruptions."""
+
+    by: str | None = None
+    reason: str | None = None
+    since: Time
+    held_at: int | None = None
+    """Replicas when the hold began, operations under way counted by their outcome."""
+    first_plan: int = 0
+    """The plan that told the scheduler first; 0 until that plan is made."""
+    by_manifest: bool = False
+
+
+class Document(Message):
+    """One deployment. ``revision`` counts its changes: newest means latest."""
+
+    namespace: str
+    name: str
+    revision: int = 0
+    spec: Spec
+    generation: int
+    observed_generation: int = 0
+    revisions: tuple[Revision, ...]
+    next_revision: int
+    target: int
+    """Number of the revision the wish asks for."""
+    stable: int | None = None
+    stable_replicas: int = 0
+    """How many replicas were wanted when stable completed; -1: peer. What an abort goes back to."""
+    by: str | None = None
+    rollout: Rollout
+    paused: Paused | None = None
+    plan: Plan | None = None
+    progress: Progress | None = None
+    """The newest one acted on."""
+    rejected: Problem | None = None
+    """The last change that was refused, until one is accepted."""
+    event: StatusEvent
+    conditions: tuple[Condition, ...] = ()
+    last_wish: Mark = Mark()
+    last_hold: Mark = Mark()
+    last_confirm: Mark = Mark()
+    nonce: str = ""
+
+    @property
+    def deleted(self) -> bool:
+        return self.rollout.kind == "delete" and self.rollout.over
+
+    @property
+    def deleting(self) -> bool:
+        return self.rollout.kind == "delete" and not self.rollout.over
+
+    @property
+    def target_content(self) -> Content:
+        return self.content(self.target)
+
+    @property
+    def stable_content(self) -> Content | None:
+        return None if self.stable is None else self.content(self.stable)
+
+    def content(self, number: int) -> Content:
+        """What this revision installs; target and stable are always kept."""
+        return next(one.content for one in self.revisions if one.content.revision == number)
+
+    def numbers_of(self, content: Content | None) -> tuple[int, ...]:
+        """Every revision number with the same content."""
+        return tuple(one.content.revision for one in self.revisions if one.content.same_as(content))
+
+    def told(self, event: str, message: str) -> Document:
+        """The same document with this as what happened last."""
+        return self.but(event=StatusEvent(reason=event, message=message))
+
+    def ended(self, number: int, outcome: str, at: Time) -> Document:
+        """The same document with the fate of a revision noted; an aborted one may yet complete, nothing else
+        takes a fate back."""
+        return self.but(
+            revisions=tuple(
+                one.but(outcome=outcome, finished_at=at)
+                if one.content.revision == number and _may_end(one.outcome, outcome)
+                else one
+                for one in self.revisions
+            )
+        )
+
+
+def _may_end(before: str, outcome: str) -> bool:
+    return not before or (outcome == "completed" and before != "completed")
+
+
+def kept(revisions: tuple[Revision, ...], needed: frozenset[int], limit: int) -> tuple[Revision, ...]:
+    """The revisions to keep: needed ones and those of the same content, and the newest others."""
+    contents = [one.content for one in revisions if one.content.revision in needed]
+    alike = [one for one in revisions if any(one.content.same_as(content) for content in contents)]
+    others = [one for one in revisions if one not in alike]
+    chosen = {
+        one.content.revision for one in (*alike[-MOST_REVISIONS:], *others[max(0, len(others) - limit) :])
+    }
+    chosen |= needed
+    return tuple(one for one in revisions if one.content.revision in chosen)

@@ -1,0 +1,124 @@
+"""What must be open before the next batch is released, as named alternatives (design 1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from tranche.contract.message import rfc3339
+from tranche.contract.status import GateStatus
+from tranche_planner.core.document import Batch, Document
+from tranche_planner.core.verification import verified
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """The batch is not, or no longer, as it should be."""
+
+    since: datetime
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Graying:
+    """The time to watch a verified batch is not over."""
+
+    since: datetime
+    until: datetime
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """A person has to look at the verified batch."""
+
+    since: datetime
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """Somebody paused the rollout."""
+
+    since: datetime
+    by: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A freeze covers the namespace."""
+
+    since: datetime
+    until: datetime | None
+    reason: str
+
+
+Gate = Unverified | Graying | Unconfirmed | Halted | Frozen
+
+
+def shut(document: Document, now: datetime) -> tuple[Gate, ...]:
+    """The gates that are shut now, in the order of the table in design 1.3."""
+    return tuple(_shut(document, now))
+
+
+def gray_end(document: Document, batch: Batch) -> datetime | None:
+    """When the gray time of a verified batch is over; None where there is none."""
+    if batch.verified_at is None or not document.spec.gray_time_s:
+        return None
+    return batch.verified_at + timedelta(seconds=document.spec.gray_time_s)
+
+
+def waits_for_confirm(document: Document) -> bool:
+    """Whether the current batch was verified and nobody has confirmed it yet."""
+    rollout, batch = document.rollout, document.rollout.batch
+    return (
+        rollout.kind == "roll"
+        and rollout.stage == "releasing"
+        and batch is not None
+        and not rollout.last_batch
+        and document.spec.need_confirm
+        and batch.verified_at is not None
+        and batch.confirmed_at is None
+    )
+
+
+def told(gate: Gate, document: Document) -> GateStatus:
+    """The gate as status shows it: since when, until when, what opens it."""
+    where = f"{document.namespace}/{document.name}"
+    match gate:
+        case Unverified(since, batch):
+            message = f"batch {batch} is not yet as it should be; opens by itself when it is"
+            return GateStatus(gate="verified", since=since, message=message)
+        case Graying(since, until, batch):
+            message = f"batch {batch} is watched until {rfc3339(until)}; opens by itself then"
+            return GateStatus(gate="grayTime", since=since, until=until, message=message)
+        case Unconfirmed(since, batch):
+            command = f"tranche confirm {where} --batch {batch}"
+            message = f"batch {batch} waits for a person to confirm it"
+            return GateStatus(gate="confirm", since=since, unblock=command, message=message)
+        case Halted(since, by, reason):
+            message = f"paused{f' by {by}' if by else ''}{f': {reason}' if reason else ''}"
+            return GateStatus(gate="pause", since=since, unblock=f"tranche resume {where}", message=message)
+        case Frozen(since, until, reason):
+            command = f"tranche unfreeze -n {document.namespace}"
+            return GateStatus(gate="freeze", since=since, until=until, unblock=command, message=reason)
+        case _:
+            assert_never(gate)
+
+
+def _shut(document: Document, now: datetime) -> Iterator[Gate]:
+    rollout, batch, paused = document.rollout, document.rollout.batch, document.paused
+    between = rollout.kind == "roll" and rollout.stage == "releasing" and not rollout.last_batch
+    if between and batch is not None:
+        if not verified(document):
+            yield Unverified(batch.started_at or rollout.started_at, rollout.current)
+        end = gray_end(document, batch)
+        if batch.verified_at is not None and end is not None and now < end:
+            yield Graying(batch.verified_at, end, rollout.current)
+        if batch.verified_at is not None and waits_for_confirm(document):
+            yield Unconfirmed(batch.verified_at, rollout.current)
+    if paused is not None:
+        yield Halted(paused.since, paused.by, paused.reason)

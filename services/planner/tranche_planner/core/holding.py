@@ -1,0 +1,102 @@
+"""Confirm, pause and resume: what a person says to a running rollout (design 1.3)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tranche_planner.core.decisions import Decision, accept, refuse
+from tranche_planner.core.document import Document, Paused
+from tranche_planner.core.gates import shut, told, waits_for_confirm
+from tranche_planner.core.rollout import advance
+from tranche_planner.core.wishes import Confirm, Pause, Resume
+
+
+def confirm(document: Document, wish: Confirm, now: datetime) -> Decision:
+    """Lets the rollout go on behind the batch that waits; a repeat changes nothing."""
+    rollout = document.rollout
+    if rollout.kind != "roll":
+        return refuse(f"nothing is rolled out: {_doing(document)}, which nobody has to confirm")
+    first, newest = rollout.first_generation, document.generation
+    if wish.generation is not None and not first <= wish.generation <= newest:
+        return refuse(
+            f"got generation {wish.generation}; the rollout under way is generation {newest}"
+            f"{_and_waits(document, now)}",
+            field="generation",
+        )
+    number = wish.batch if wish.batch is not None else rollout.current
+    known = 0 < number <= len(rollout.batches)
+    if waits_for_confirm(document) and number == rollout.current:
+        after = advance(confirmed(document, number, wish.by, wish.reason, now), now)
+        return accept(after, f"batch {number} is confirmed")
+    repeat = wish.batch is not None or not rollout.over
+    if known and repeat and rollout.batches[number - 1].confirmed_at is not None:
+        return accept(document, f"batch {number} was confirmed already")
+    what = f"batch {number} does not wait" if wish.batch is not None else "no batch waits"
+    return refuse(f"{what} for a confirm{_and_waits(document, now)}", field="batch" if wish.batch else "")
+
+
+def pause(document: Document, wish: Pause, now: datetime) -> Decision:
+    """Stops new disruptions; what is under way finishes."""
+    if document.paused is not None:
+        return accept(document, "it is paused already")
+    return accept(paused(document, wish.by, wish.reason, now), "paused: nothing new is disturbed")
+
+
+def resume(document: Document, wish: Resume, now: datetime) -> Decision:
+    """Goes on where it was paused."""
+    if document.paused is None:
+        return accept(document, "it is not paused")
+    return accept(advance(resumed(document, wish.by), now), "it goes on")
+
+
+def confirmed(document: Document, number: int, by: str | None, reason: str | None, now: datetime) -> Document:
+    """The same document with a batch confirmed: who, when and why are kept."""
+    rollout = document.rollout.with_batch(number, confirmed_by=by, confirmed_at=now, confirm_reason=reason)
+    message = f"batch {number} of {len(rollout.batches)} was confirmed{_signed(by, reason)}"
+    return document.but(rollout=rollout).told("Confirmed", message)
+
+
+def paused(
+    document: Document, by: str | None, reason: str | None, now: datetime, *, by_manifest: bool = False
+) -> Document:
+    """The same document on hold."""
+    if document.paused is not None:
+        return document
+    progress = document.progress
+    held = Paused(
+        by=by,
+        reason=reason,
+        since=now,
+        held_at=progress.outcome if progress else None,
+        by_manifest=by_manifest,
+    )
+    return document.but(paused=held).told("Paused", f"paused{_signed(by, reason)}")
+
+
+def resumed(document: Document, by: str | None) -> Document:
+    """The same document, no longer on hold."""
+    return document.but(paused=None).told("Resumed", f"resumed{_signed(by, None)}")
+
+
+def _signed(by: str | None, reason: str | None) -> str:
+    return f"{f' by {by}' if by else ''}{f': {reason}' if reason else ''}"
+
+
+def _doing(document: Document) -> str:
+    words = {"abort": "the rollout was aborted", "delete": "the deployment is being deleted"}
+    return words[document.rollout.kind]
+
+
+def _and_waits(document: Document, now: datetime) -> str:
+    """What waits instead, for people."""
+    rollout = document.rollout
+    if rollout.over:
+        return "; the rollout is complete, nothing waits"
+    if waits_for_confirm(document):
+        return f"; batch {rollout.current} of generation {document.generation} waits"
+    if rollout.stage == "opening":
+        return "; no batch is released yet"
+    gates = [told(gate, document) for gate in shut(document, now)]
+    reasons = f" ({'; '.join(gate.message for gate in gates)})" if gates else ""
+    which = f"batch {rollout.current} of {len(rollout.batches)}"
+    return f"; {which} is under way and nothing waits for a person{reasons}"

@@ -1,0 +1,191 @@
+"""How a rollout goes on: counted, cut, released batch by batch, completed (design 1.2, 1.3, 2.1)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from tranche.contract.progress import Progress
+from tranche_planner.core.batches import Counts, Release, releases
+from tranche_planner.core.document import Batch, Document, Rollout
+from tranche_planner.core.gates import gray_end, shut
+from tranche_planner.core.plans import answered
+from tranche_planner.core.verification import given_up, removed, verified
+
+_TICK = timedelta(milliseconds=1)
+"""Times are kept in whole milliseconds, rounded down."""
+
+
+def observe(document: Document, progress: Progress, now: datetime) -> Document:
+    """What follows from the scheduler's newest counts; older ones change nothing."""
+    if progress.base != document.spec.base or document.plan is None:
+        return document
+    if document.progress is not None and _order(progress) <= _order(document.progress):
+        return document
+    if progress.plan_revision > document.plan.revision:
+        return outrank(document, progress.plan_revision)
+    failing = given_up(document) > 0
+    document = document.but(
+        progress=progress,
+        observed_generation=max(document.observed_generation, min(progress.generation, document.generation)),
+    )
+    if given_up(document) and not failing:
+        words = next((one.message for one in progress.problems if one.reason == "InstallFailed"), "")
+        count = given_up(document)
+        document = document.told("InstallFailed", words or f"{count} replicas failed and were given up")
+    return advance(document, now)
+
+
+def outrank(document: Document, revision: int) -> Document:
+    """What follows from a plan of ours that we do not remember, said or answered: history was lost. The plan
+    must be newer than that one before anything else is said (decision 0005)."""
+    if document.plan is None or revision <= document.plan.revision:
+        return document
+    return document.but(plan=document.plan.but(revision=revision + 1))
+
+
+def wake(document: Document, now: datetime) -> Document:
+    """What follows from time alone."""
+    return advance(document, now)
+
+
+def due(document: Document) -> datetime | None:
+    """When time alone may open a gate; None: never."""
+    rollout, batch = document.rollout, document.rollout.batch
+    if rollout.kind != "roll" or rollout.stage != "releasing" or rollout.last_batch or batch is None:
+        return None
+    end = gray_end(document, batch)
+    return end + _TICK if end else None
+
+
+def advance(document: Document, now: datetime) -> Document:
+    """All steps that are possible now, one after another."""
+    while True:
+        after = _step(document, now)
+        if after is document:
+            return document
+        document = after
+
+
+def _step(document: Document, now: datetime) -> Document:
+    """The next step; the same document when there is none."""
+    rollout = document.rollout
+    match rollout.stage:
+        case "opening":
+            return _open(document, now)
+        case "releasing" if rollout.kind == "roll":
+            return _verify(document, now)
+        case "releasing":
+            return _end(document, now)
+        case "over":
+            return document
+        case _:
+            assert_never(rollout.stage)
+
+
+def _open(document: Document, now: datetime) -> Document:
+    progress = document.progress
+    if progress is None or document.paused or not answered(document):
+        return document
+    if progress.surplus_unavailable > 0:
+        # Surplus replicas that are not available go first, outside batches and gates (design 1.2).
+        fewer = progress.present - progress.surplus_unavailable
+        if fewer == document.rollout.open_replicas:
+            return document
+        return document.but(rollout=document.rollout.but(open_replicas=fewer))
+    if document.spec.peer and progress.pods == 0 and document.stable is None:
+        return document  # no pod of the base is known yet: there is nothing to be on
+    batches = tuple(map(_batch, _cut(document, progress)))
+    rollout = document.rollout.but(batches=batches, stage="releasing")
+    if not batches:
+        return _complete(document.but(rollout=rollout), now)
+    return _release(document.but(rollout=rollout), 1, now)
+
+
+def _cut(document: Document, progress: Progress) -> tuple[Release, ...]:
+    spec = document.spec
+    counts = Counts(
+        # What is under way ends as meant, and cannot be called back.
+        present=progress.outcome,
+        updated=progress.outcome_updated,
+        wanted=progress.pods if spec.peer else spec.replicas,
+        placeable=progress.placeable,
+        down=progress.down,
+    )
+    return releases(
+        counts,
+        batch_count=spec.batch_count,
+        use_beta=spec.use_beta,
+        peer=spec.peer,
+        stable=document.stable is not None,
+    )
+
+
+def _batch(release: Release) -> Batch:
+    return Batch(size=release.size, replicas=release.replicas, updated=release.updated, beta=release.beta)
+
+
+def _release(document: Document, index: int, now: datetime) -> Document:
+    rollout = document.rollout.but(current=index).with_batch(index, started_at=now)
+    batch = rollout.batches[index - 1]
+    word = "replica" if batch.size == 1 else "replicas"
+    message = f"batch {index} of {len(rollout.batches)} is released: {batch.size} {word}"
+    return document.but(rollout=rollout).told("BatchReleased", message)
+
+
+def _verify(document: Document, now: datetime) -> Document:
+    rollout, batch = document.rollout, document.rollout.batch
+    if batch is None or not verified(document):
+        return document
+    if batch.verified_at is None:
+        progress = document.progress
+        count = progress.updated_available if progress else 0
+        message = (
+            f"batch {rollout.current} of {len(rollout.batches)} is verified: "
+            f"{count} available at {document.spec.module.version}"
+        )
+        seen = rollout.with_batch(rollout.current, verified_at=now)
+        return document.but(rollout=seen).told("BatchVerified", message)
+    if rollout.last_batch:
+        return _complete(document, now)
+    if shut(document, now):
+        return document
+    return _release(document, rollout.current + 1, now)
+
+
+def _complete(document: Document, now: datetime) -> Document:
+    document = document.ended(document.target, "completed", now)
+    return document.but(
+        stable=document.target,
+        stable_replicas=document.spec.replicas,
+        rollout=document.rollout.but(stage="over", current=len(document.rollout.batches)),
+    ).told(
+        "RolloutCompleted", f"generation {document.generation} is complete at {document.spec.module.version}"
+    )
+
+
+def _end(document: Document, now: datetime) -> Document:
+    """An abort or a deletion that has done its work."""
+    aborting = document.rollout.kind == "abort"
+    stable = document.stable_content
+    done = verified(document) if aborting and stable else removed(document)
+    if not done:
+        return document
+    document = document.but(rollout=document.rollout.but(stage="over"))
+    if not aborting:
+        return document.but(paused=None).told(
+            "Deleted", "all replicas are uninstalled; generations go on if it is applied again"
+        )
+    if stable is None:
+        return document.told("Aborted", "the first installation was aborted and what it installed is removed")
+    return document.told("Aborted", f"aborted: back at {stable.version}")
+
+
+def begin(document: Document, now: datetime) -> Document:
+    """Start a rollout of the document's wish: count first, release nothing yet."""
+    rollout = Rollout(first_generation=document.generation, started_at=now, by=document.by)
+    return document.but(rollout=rollout)
+
+
+def _order(progress: Progress) -> tuple[int, int, int]:
+    return progress.ledger_revision, progress.position, progress.plan_revision

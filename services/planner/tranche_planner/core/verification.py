@@ -1,0 +1,71 @@
+"""Whether what was released is there: the conditions of a verified batch (design 1.3)."""
+
+from __future__ import annotations
+
+from tranche.contract.plan import ALL
+from tranche.contract.progress import Progress
+from tranche_planner.core.document import Document
+from tranche_planner.core.plans import answered, plan_of, threshold
+
+
+def verified(document: Document) -> bool:
+    """Whether the level the document asks for is reached, by a progress that answers that very plan."""
+    if document.progress is None or not answered(document):
+        return False
+    plan = plan_of(document)
+    return reached(
+        document.progress, replicas=plan.replicas, updated=plan.updated, threshold=threshold(document)
+    )
+
+
+def reached(progress: Progress, *, replicas: int, updated: int, threshold: int = 0) -> bool:
+    """Whether nothing moves, all replicas are there, and those at the target are available.
+
+    >>> from datetime import UTC, datetime
+    >>> three = Progress(namespace="shop", base="web", name="cart", plan_revision=2, generation=1, batch=1,
+    ...     ledger_revision=7, position=9, at=datetime(2026, 1, 31, tzinfo=UTC), present=3, outcome=3,
+    ...     updated=1, outcome_updated=1, available=3, updated_available=1)
+    >>> reached(three, replicas=3, updated=1), reached(three.but(moving=1), replicas=3, updated=1)
+    (True, False)
+    >>> reached(three, replicas=3, updated=2), reached(three.but(down=2), replicas=3, updated=2)
+    (False, True)
+    """
+    wanted = progress.pods if replicas == ALL else replicas
+    level = progress.present if updated == ALL else updated
+    surplus = 0 if replicas == ALL else progress.present - wanted
+    return (
+        progress.moving == 0
+        and progress.retrying == 0
+        and progress.outcome == progress.present
+        and progress.present >= wanted
+        # A surplus replica whose pod is down cannot be taken away before the pod returns.
+        and surplus <= progress.down
+        and progress.failed <= threshold
+        and progress.updated_available == progress.updated
+        # A down pod is in no batch and holds none up; all others that can carry the level must.
+        and progress.updated + progress.failed >= min(level, progress.present - progress.down)
+    )
+
+
+def removed(document: Document) -> bool:
+    """Whether nothing of the module is left, by a progress that answers the plan to remove it."""
+    progress = document.progress
+    return (
+        progress is not None
+        and answered(document)
+        and progress.present == progress.outcome == progress.moving == 0
+    )
+
+
+def given_up(document: Document) -> int:
+    """Failed replicas of the current rollout beyond what is allowed; 0 while it may go on."""
+    progress = document.progress
+    if progress is None or document.rollout.kind != "roll" or not fresh(document):
+        return 0
+    return progress.failed if progress.failed > threshold(document) else 0
+
+
+def fresh(document: Document) -> bool:
+    """Whether the last progress counts against what the document asks for now."""
+    progress = document.progress
+    return progress is not None and 0 < document.rollout.first_plan <= progress.plan_revision
