@@ -39,12 +39,14 @@ class Lines:
 
     def __init__(self, look: Screen) -> None:
         self._screen = look
-        self._last: Status | None = None
+        self._last: dict[str, Status] = {}
 
     def status(self, status: Status) -> None:
-        if self._last is None or summary(status) != summary(self._last):
-            self._screen.line(line(status, before=self._last))
-        self._last = status
+        key = f"{status.namespace}/{status.name}"
+        before = self._last.get(key)
+        if before is None or summary(status) != summary(before):
+            self._screen.line(line(status, before=before))
+        self._last[key] = status
 
 
 class Documents:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tranche.bus import leash
-from tranche.errors import Unavailable
+from tranche.errors import Refused, Unavailable
 from tranche.runtime import Clock, Runtime, wait_until
 
 STOP_S = 7.5
@@ -92,13 +92,16 @@ class Child:
             return log.read().decode(errors="replace")
 
     async def says(self, sign: str, clock: Clock, *, timeout_s: float) -> str:
-        """The first line of its log that holds ``sign``. Raises Unavailable when it ends or takes too long."""
+        """The first line of its log that holds ``sign``.
+
+        Raises Refused when it ends before, Unavailable when it takes longer.
+        """
 
         async def found() -> str | None:
             text = self.words()
             hit = next((line for line in text.splitlines() if sign in line), None)
             if hit is None and not self.running:
-                raise Unavailable(f"{self.name} ended at its start: {last_line(text)}")
+                raise Refused(f"{self.name} ended at its start: {last_line(text)}")
             return hit
 
         try:
