@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from tranche.bus.nats import NatsBus
 from tranche.bus.spread import Spread
 from tranche.contract import subjects
 from tranche.contract.content import Content
-from tranche.contract.ledger import Claim, Frozen, Ledger, Task
+from tranche.contract.ledger import Claim, Ledger, Task
 from tranche.contract.record import PodRecord
 from tranche.errors import Full
 from tranche.runtime import system_runtime
@@ -98,8 +97,10 @@ class Stage:
             asyncio.TaskGroup() as group,
         ):
             spread = Spread(self.bus, runtime, kind="executor", instance=name)
-            worker = Worker(self.bus, runtime, name, source, client, jars, metrics, **changes)
             observer = Observer(self.bus, runtime, source, spread, client, metrics, interval_s=interval_s)
+            worker = Worker(
+                *(self.bus, runtime, name, source, client, jars, metrics), on_silent=observer.mind, **changes
+            )
             beside = [group.create_task(source.run())]
             if observing:
                 beside.append(group.create_task(observer.run()))
@@ -222,7 +223,3 @@ def ran(pod: Pod) -> list[str]:
         for one in pod.timeline.commands
         if one.started_at is not None and one.module != "tranche-burnt"
     ]
-
-
-def frozen() -> Frozen:
-    return Frozen(reason="tested", since=datetime.now(UTC), above=0)

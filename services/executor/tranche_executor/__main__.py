@@ -62,6 +62,7 @@ async def work(service: Service, settings: ExecutorSettings) -> None:
             url_allow=settings.url_allow,
             parallel=settings.executor_parallel,
             install_timeout_s=settings.install_timeout,
+            on_silent=observer.mind,
         )
         service.not_ready = ""
         await worker.run(service.stopping)

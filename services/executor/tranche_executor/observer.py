@@ -62,6 +62,8 @@ class Observer:
     _known: dict[PodKey, Pod] = field(default_factory=dict)
     _pools: set[PoolKey] = field(default_factory=set)
     """Pools that the source has, or had since we started: only of these we say that a pod is gone."""
+    _minded: set[PodKey] = field(default_factory=set)
+    """Pods that were silent when somebody here worked on them: ours to watch until they answer."""
     _swept: dict[PoolKey, float] = field(default_factory=dict)
     _records: Records = field(init=False)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL))
@@ -72,6 +74,16 @@ class Observer:
         # One bell for all that may change what is to be done.
         self.source.ring(self._wake)
         self.spread.changed = self._wake
+
+    def mind(self, key: PodKey) -> None:
+        """A pod was found silent: watch it from now on until it answers, whoever has its pool.
+
+        Whoever has the pool believes that it answers, and would look again much later.
+        """
+        self._minded.add(key)
+        if (watch := self._watches.get(key)) is not None:
+            self._plan(key, watch, self.runtime.clock.monotonic())
+        self._wake.set()
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -100,7 +112,7 @@ class Observer:
         self.spread.want(self._pools)
         held = {PoolKey(*key) for key in self.spread.held}
         now = self.runtime.clock.monotonic()
-        ours = {key: pod for key, pod in pods.items() if key.pool in held}
+        ours = {key: pod for key, pod in pods.items() if key.pool in held or key in self._minded}
         for key in self._watches.keys() - ours.keys():
             del self._watches[key]
             self._swept.pop(key.pool, None)
@@ -168,6 +180,8 @@ class Observer:
             await self._records.write(pod.key, after, expect=held.sequence if held is not None else 0)
             log.info("observed", pod=pod.key.pod, ready=after.ready, modules=len(after.modules))
         watch.silent = watch.silent + 1 if silent else 0
+        if not silent:
+            self._minded.discard(pod.key)
         if silent:
             return float(min(self.interval_s, SOON_S * 2 ** min(watch.silent - 1, 20)))
         return self.interval_s * self.runtime.dice.uniform(0.8, 1.2)

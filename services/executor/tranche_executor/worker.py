@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -59,6 +59,8 @@ class Worker:
     url_allow: Sequence[str] = ()
     parallel: int = 64
     install_timeout_s: float = 120.0
+    on_silent: Callable[[PodKey], None] = lambda _: None
+    """Told of a pod whose base did not answer."""
     _active: set[PodKey] = field(default_factory=set)
     _running: set[Task] = field(default_factory=set)
     _freed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -210,6 +212,8 @@ class Worker:
             if verdict is Verdict.OVER and noted is not None:
                 self.metrics.operations.labels(claim.op, noted.state).inc()
                 self.metrics.seconds.labels(claim.op).observe(self.runtime.clock.monotonic() - began)
+                if operating.held.value.reason == "PodUnreachable":
+                    self.on_silent(key)
                 log.info("operation_over", state=noted.state, reason=noted.message)
         return verdict
 
