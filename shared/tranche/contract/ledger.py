@@ -64,6 +64,8 @@ class Ledger(Message):
     seen: int = 0
     """The availability stream's sequence its writer had folded in. Nobody claims with an older view."""
     frozen: Frozen | None = None
+    forgiven: int = 0
+    """Plans that saw a ledger revision up to this one were answered by a freeze: that history is lost."""
     nonce: str = ""
 
 

@@ -1,0 +1,145 @@
+"""One round of a pool: what is proven over leaves the ledger, what is chosen enters it, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from tranche.contract.content import Content
+from tranche.contract.ledger import Claim, Ledger
+from tranche.contract.record import PodRecord
+from tranche_scheduler.core import history
+from tranche_scheduler.core.choice import choose
+from tranche_scheduler.core.pool import PoolView
+from tranche_scheduler.core.steps import Blocked
+from tranche_scheduler.core.withdrawal import superseded
+
+
+class Round(NamedTuple):
+    """What a round comes to. ``changed``: the ledger differs by more than its position and must be written."""
+
+    ledger: Ledger
+    changed: bool
+    claims: tuple[Claim, ...] = ()
+    """New ones, whose tasks are to be published once the ledger is written."""
+    blocked: Mapping[str, Blocked] = {}
+    next_at: datetime | None = None
+    """When to look again though nothing happens."""
+
+
+class Stale(NamedTuple):
+    """The view is older than the ledger's: nothing can be said before it has caught up to ``seen``."""
+
+    seen: int
+
+
+def proven_over(claim: Claim, record: PodRecord | None) -> bool:
+    """Whether the pod's record proves that nobody works, or will work, on the claim (design 2.2)."""
+    if record is None:
+        return False
+    if record.gone or record.uid != claim.uid:
+        return True
+    operation = record.operation
+    if operation is None:
+        return False
+    return operation.token > claim.token or (operation.token == claim.token and operation.over)
+
+
+def play(view: PoolView, ledger: Ledger, revision: int, now: datetime, *, caught_up: bool) -> Round | Stale:
+    """The next ledger. The view knows the claims of ``ledger`` and is left as it was.
+
+    ``revision``: KV revision of the ledger, 0 for one not written yet; ``caught_up`` as for
+    ``history.sign_of_loss``.
+    """
+    if loss := history.sign_of_loss(view, ledger, revision, caught_up=caught_up):
+        frozen = history.freeze(view, ledger, loss, now)
+        return _ask(view, ledger, frozen)
+    if view.position < ledger.seen:
+        return Stale(ledger.seen)
+    if ledger.frozen is not None and not history.answered(view, ledger.frozen):
+        return _ask(view, ledger, ledger)
+    return _go_on(view, ledger, now)
+
+
+def _ask(view: PoolView, ledger: Ledger, frozen: Ledger) -> Round:
+    kept = _without_proven(view, frozen.claims)
+    noted = _noted(view, frozen)
+    view.fold_claims(kept)
+    try:
+        asked = history.questions(view, frozen)
+    finally:
+        view.fold_claims(ledger.claims)
+    value = frozen.but(
+        noted=noted,
+        claims=kept | {claim.pod: claim for claim in asked},
+        counter=max([frozen.counter, *(claim.token for claim in asked)]),
+        contents=_contents(frozen, kept, (), ()),
+        seen=view.position,
+    )
+    return Round(value, _differs(ledger, value), asked)
+
+
+def _go_on(view: PoolView, ledger: Ledger, now: datetime) -> Round:
+    kept = _without_proven(view, ledger.claims)
+    value = ledger.but(frozen=None, noted=_noted(view, ledger))
+    view.fold_claims(kept)
+    try:
+        withdrawn = _withdrawn(view, value)
+        if withdrawn:
+            kept = {pod: withdrawn.get(pod, claim) for pod, claim in kept.items()}
+            view.fold_claims(kept)
+        choice = choose(view, value, now)
+    finally:
+        view.fold_claims(ledger.claims)
+    value = value.but(
+        claims=kept | {claim.pod: claim for claim in choice.claims} if choice.claims else kept,
+        counter=max([ledger.counter, *(claim.token for claim in choice.claims)]),
+        contents=_contents(ledger, kept, *choice[:2]),
+        seen=view.position,
+    )
+    return Round(value, _differs(ledger, value), choice.claims, choice.blocked, choice.next_at)
+
+
+def _without_proven(view: PoolView, claims: Mapping[str, Claim]) -> dict[str, Claim]:
+    return {pod: claim for pod, claim in claims.items() if not proven_over(claim, view.record(pod))}
+
+
+def _noted(view: PoolView, ledger: Ledger) -> dict[str, int]:
+    newer = {
+        name: plan.revision for name, plan in view.plans.items() if plan.revision > ledger.noted.get(name, 0)
+    }
+    return ledger.noted | newer if newer else ledger.noted
+
+
+def _withdrawn(view: PoolView, ledger: Ledger) -> dict[str, Claim]:
+    """Claims that get marked now, by pod."""
+    return {
+        pod: view.claims[pod].but(withdrawn=True)
+        for name, plan in view.plans.items()
+        if view.replicas(name).claims and plan.revision >= ledger.noted.get(name, 0)
+        for pod in superseded(view, plan)
+    }
+
+
+def _contents(
+    ledger: Ledger,
+    kept: Mapping[str, Claim],
+    claims: tuple[Claim, ...],
+    contents: tuple[Content | None, ...],
+) -> dict[str, dict[int, Content]]:
+    """What the claims in flight install, and nothing else."""
+    found: dict[str, dict[int, Content]] = {}
+    for claim in kept.values():
+        content = ledger.contents.get(claim.deployment, {}).get(claim.revision)
+        if content is not None:
+            found.setdefault(claim.deployment, {})[claim.revision] = content
+    for claim, content in zip(claims, contents, strict=True):
+        if content is not None:
+            found.setdefault(claim.deployment, {})[claim.revision] = content
+    return found
+
+
+def _differs(before: Ledger, after: Ledger) -> bool:
+    """Whether more than the position changed: that alone is not worth a write."""
+    return after.but(seen=before.seen) != before

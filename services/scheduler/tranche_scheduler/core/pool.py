@@ -1,0 +1,317 @@
+"""One pool as its records, claims and plans say, indexed so that a change and a choice cost O(1) (design 2.3)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+
+from tranche.contract.ledger import Claim
+from tranche.contract.plan import ALL, Plan
+from tranche.contract.record import PodRecord
+from tranche_scheduler.core.buckets import Buckets
+from tranche_scheduler.core.placement import Direction
+from tranche_scheduler.core.replicas import Replicas
+from tranche_scheduler.core.standing import TIMED, Standing, standing
+
+FULL = "full"
+UNREADABLE = "with a module limit that cannot be read"
+NOT_READY = "not ready"
+CORDONED = "cordoned"
+TERMINATING = "terminating"
+BUSY = "busy"
+
+
+def finished(plan: Plan) -> bool:
+    """Whether nothing is left to be done, or looked after, under the plan.
+
+    >>> plan = Plan(namespace="n", base="b", name="d", module="m", revision=1, generation=1,
+    ...             replicas=0, updated=0, wanted=0)
+    >>> finished(plan), finished(plan.but(complete=True))
+    (False, True)
+    """
+    return plan.complete and (plan.mode == "remove" or plan.replicas == 0)
+
+
+def modules_on(record: PodRecord, claim: Claim | None) -> int:
+    """Distinct module names on a pod or claimed for it (design 1.5)."""
+    coming = claim is not None and claim.op in ("install", "replace") and claim.module not in record.modules
+    return len(record.modules) + coming
+
+
+def obstacle(record: PodRecord, claim: Claim | None) -> str:
+    """Why the pod takes nothing new; empty: it does."""
+    if record.terminating:
+        return TERMINATING
+    if not record.ready:
+        return NOT_READY
+    if record.cordoned:
+        return CORDONED
+    return _no_room(record, claim) or (BUSY if _busy(record, claim) else "")
+
+
+def _no_room(record: PodRecord, claim: Claim | None) -> str:
+    if record.capacity_problem:
+        return UNREADABLE
+    full = record.max_modules is not None and modules_on(record, claim) >= record.max_modules
+    return FULL if full else ""
+
+
+def _busy(record: PodRecord, claim: Claim | None) -> bool:
+    return claim is not None or (record.operation is not None and not record.operation.over)
+
+
+def counted(record: PodRecord, claim: Claim | None) -> bool:
+    """Whether a peer deployment counts the pod though its module is not there: it could take it, once ready."""
+    return not record.terminating and not record.cordoned and not _no_room(record, claim)
+
+
+class _Place:
+    """What the indexes know of one pod, to be taken out again as it was put in."""
+
+    __slots__ = ("counted", "modules", "names", "obstacle", "record", "standings")
+
+    def __init__(self, record: PodRecord, claim: Claim | None) -> None:
+        self.record = record
+        self.modules = modules_on(record, claim)
+        self.obstacle = obstacle(record, claim)
+        self.counted = counted(record, claim)
+        self.names: tuple[str, ...] = ()
+        """Deployments whose module is in the record."""
+        self.standings: dict[str, Standing] = {}
+
+
+class PoolView:
+    """What is known of one pool. ``position``: the availability stream's sequence folded in."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.max_token = 0
+        """The highest token in any record ever folded."""
+        self.plans: dict[str, Plan] = {}
+        self.claims: dict[str, Claim] = {}
+        self.touched: set[str] = set()
+        """Deployments whose replicas changed since somebody emptied this set."""
+        self.unreadable: set[str] = set()
+        """Pods whose module limit cannot be read."""
+        self._places: dict[str, _Place] = {}
+        self._gone: dict[str, PodRecord] = {}
+        self._replicas: dict[str, Replicas] = {}
+        self._seats = Buckets()
+        self._obstacles: Counter[str] = Counter()
+        self._counted = 0
+        self._owners: dict[str, str] = {}
+        """By module: the deployment whose it is."""
+        self._pods_with: dict[str, set[str]] = {}
+        """By module: the pods whose record has it."""
+
+    # What happened
+
+    def fold(self, record: PodRecord, position: int) -> None:
+        """A pod's newest record."""
+        self.position = max(self.position, position)
+        self.max_token = max(self.max_token, record.operation.token if record.operation else 0)
+        pod = record.pod
+        self._take_out(pod)
+        self._gone.pop(pod, None)
+        if not record.gone:
+            self._put_in(pod, record)
+        elif pod in self.claims:
+            self._gone[pod] = record  # the proof that the claim is over
+
+    def fold_claims(self, claims: Mapping[str, Claim]) -> None:
+        """A ledger's claims: only what differs from those known is touched."""
+        for pod in [pod for pod in self.claims if pod not in claims]:
+            self.unclaim(pod)
+        for pod, claim in claims.items():
+            if self.claims.get(pod) is not claim and self.claims.get(pod) != claim:
+                self.claim(claim)
+
+    def claim(self, claim: Claim) -> None:
+        """Count with a claim, in the place of the pod's former one."""
+        self._change_claim(claim.pod, claim)
+
+    def unclaim(self, pod: str) -> None:
+        """Count without the pod's claim."""
+        self._change_claim(pod, None)
+        self._gone.pop(pod, None)
+
+    def fold_plan(self, plan: Plan) -> bool:
+        """A deployment's newest plan; False: a newer one is known."""
+        known = self.plans.get(plan.name)
+        if known is not None and known.revision > plan.revision:
+            return False
+        self.plans[plan.name] = plan
+        self.touched.add(plan.name)
+        if plan.name not in self._replicas:
+            self._replicas[plan.name] = Replicas()
+            for pod, claim in self.claims.items():
+                if claim.deployment == plan.name:
+                    self._replicas[plan.name].claims[pod] = claim
+        if known is None or _looks(known) != _looks(plan):
+            self._look_again({plan.module, known.module if known else plan.module}, plan.name)
+        return True
+
+    # What there is
+
+    def record(self, pod: str) -> PodRecord | None:
+        place = self._places.get(pod)
+        return place.record if place is not None else self._gone.get(pod)
+
+    def pods(self) -> list[str]:
+        """All pods that are not gone. Scans: for a pool that lost its history."""
+        return list(self._places)
+
+    def replicas(self, name: str) -> Replicas:
+        return self._replicas[name]
+
+    def standing(self, pod: str, name: str) -> Standing:
+        """How a deployment stands on a pod."""
+        place = self._places.get(pod)
+        return place.standings.get(name, Standing()) if place is not None else Standing()
+
+    def total(self, name: str, field: str) -> int:
+        """How many pods have this field of ``Standing`` set."""
+        return self._replicas[name].total(field)
+
+    def counted(self, name: str) -> int:
+        """Pods a peer deployment counts."""
+        return self._counted + self._replicas[name].closed
+
+    def goal(self, name: str) -> int:
+        """Replicas there are to be under the plan."""
+        plan = self.plans[name]
+        return self.counted(name) if plan.replicas == ALL else plan.replicas
+
+    def seat(self, name: str, direction: Direction) -> str | None:
+        """The pod to install on first."""
+        head = self._seats.head_outside(self._replicas[name].seats, direction)
+        return head[1] if head else None
+
+    def seats(self, name: str) -> int:
+        """Pods the deployment's module could be installed on now."""
+        return len(self._seats) - len(self._replicas[name].seats)
+
+    def obstacles(self, name: str) -> Counter[str]:
+        """Pods without the module that cannot take it, by why not."""
+        return self._obstacles - self._replicas[name].obstacles
+
+    def next_due(self, name: str) -> datetime | None:
+        """The next time a failed replica may be tried again."""
+        return self._replicas[name].next_due(TIMED)
+
+    # Keeping the indexes
+
+    def _change_claim(self, pod: str, claim: Claim | None) -> None:
+        place = self._places.get(pod)
+        self._take_out(pod)
+        former = self.claims.pop(pod, None)
+        if former is not None:
+            self.touched.add(former.deployment)
+            if former.deployment in self._replicas:
+                self._replicas[former.deployment].claims.pop(pod, None)
+        if claim is not None:
+            self.claims[pod] = claim
+            self.touched.add(claim.deployment)
+            if claim.deployment in self._replicas:
+                self._replicas[claim.deployment].claims[pod] = claim
+        if place is not None:
+            self._put_in(pod, place.record)
+
+    def _look_again(self, modules: set[str], name: str) -> None:
+        """A plan reads differently: whoever has its module, or a claim for it, is indexed anew."""
+        pods = {pod for module in modules for pod in self._pods_with.get(module, ())}
+        pods.update(self._replicas[name].claims)
+        places = [(pod, self._places[pod].record) for pod in pods if pod in self._places]
+        for pod, _ in places:
+            self._take_out(pod)
+        for module in modules:
+            self._settle_owner(module, name)
+        for pod, record in places:
+            self._put_in(pod, record)
+
+    def _settle_owner(self, module: str, latest: str) -> None:
+        """Whose the module is: of the plan told last, before plans that are finished."""
+        rivals = [plan for plan in self.plans.values() if plan.module == module]
+        if not rivals:
+            self._owners.pop(module, None)
+            return
+        owner = self._owners.get(module)
+        preferred = max(
+            rivals, key=lambda plan: (not finished(plan), plan.name == latest, plan.name == owner, plan.name)
+        )
+        self._owners[module] = preferred.name
+
+    def _put_in(self, pod: str, record: PodRecord) -> None:
+        claim = self.claims.get(pod)
+        place = self._places[pod] = _Place(record, claim)
+        for module in record.modules:
+            self._pods_with.setdefault(module, set()).add(pod)
+        if record.capacity_problem:
+            self.unreadable.add(pod)
+        self._counted += place.counted
+        place.names = tuple(
+            owner for module in record.modules if (owner := self._owners.get(module)) is not None
+        )
+        self._put_seat(pod, place)
+        for name in {*place.names, *self._claimant(claim)}:
+            replicas = self._replicas[name]
+            stands = place.standings[name] = standing(record, claim, self.plans[name])
+            replicas.add(pod, place.modules, stands)
+            replicas.closed += not place.counted and not record.terminating
+            self.touched.add(name)
+
+    def _put_seat(self, pod: str, place: _Place) -> None:
+        if place.obstacle:
+            self._obstacles[place.obstacle] += 1
+        else:
+            self._seats.add(place.modules, pod)
+        for name in place.names:
+            if place.obstacle:
+                self._replicas[name].obstacles[place.obstacle] += 1
+            else:
+                self._replicas[name].seats.add(place.modules, pod)
+
+    def _take_out(self, pod: str) -> None:
+        place = self._places.pop(pod, None)
+        if place is None:
+            return
+        for module in place.record.modules:
+            self._pods_with[module].discard(pod)
+        self.unreadable.discard(pod)
+        self._counted -= place.counted
+        self._take_seat(pod, place)
+        for name, stood in place.standings.items():
+            replicas = self._replicas[name]
+            replicas.remove(pod, place.modules, stood)
+            replicas.closed -= not place.counted and not place.record.terminating
+            self.touched.add(name)
+
+    def _take_seat(self, pod: str, place: _Place) -> None:
+        if place.obstacle:
+            self._obstacles[place.obstacle] -= 1
+        else:
+            self._seats.remove(place.modules, pod)
+        for name in place.names:
+            if place.obstacle:
+                self._replicas[name].obstacles[place.obstacle] -= 1
+            else:
+                self._replicas[name].seats.remove(place.modules, pod)
+
+    def _claimant(self, claim: Claim | None) -> tuple[str, ...]:
+        known = claim is not None and claim.deployment in self._replicas
+        return (claim.deployment,) if claim is not None and known else ()
+
+
+def _looks(plan: Plan) -> tuple[object, ...]:
+    """What of a plan decides how its replicas stand: batches and levels do not."""
+    version = plan.target.version if plan.target else None
+    return (
+        plan.module,
+        plan.mode,
+        plan.complete,
+        version,
+        plan.target_revisions,
+        plan.stable_revisions,
+        finished(plan),
+    )

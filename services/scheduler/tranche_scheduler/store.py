@@ -1,0 +1,76 @@
+"""What a pool's scheduler reads and writes on the bus: its ledger, tasks and progress."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from tranche.bus import cas
+from tranche.bus.cas import Held
+from tranche.bus.port import Bus
+from tranche.contract import subjects
+from tranche.contract.ledger import Claim, Ledger, Task
+from tranche.contract.progress import Progress
+from tranche.errors import Conflict, Full
+from tranche.runtime import Runtime
+from tranche_scheduler.core.progress import newer
+
+_POOLS = subjects.bucket_stream(subjects.POOLS)
+
+
+class PoolStore:
+    """The subjects of one pool. All of it raises ``tranche.errors``."""
+
+    def __init__(self, bus: Bus, runtime: Runtime, namespace: str, base: str) -> None:
+        self._bus = bus
+        self._runtime = runtime
+        self._namespace = namespace
+        self._base = base
+        self._key = subjects.key(subjects.POOLS, namespace, base)
+        self._said: dict[str, int] = {}
+        """By deployment: the sequence of the progress we published last, if nobody has since."""
+
+    async def read_ledger(self) -> Held[Ledger]:
+        """The ledger now; a fresh one under sequence 0 where there is none."""
+        held = await cas.read(self._bus, Ledger, _POOLS, self._key)
+        return held if held is not None else Held(self._fresh(), 0)
+
+    async def write_ledger(self, ledger: Ledger, *, expect: int) -> Held[Ledger]:
+        """Raises Conflict when somebody else was first."""
+        return await cas.swap(self._bus, self._runtime, _POOLS, self._key, ledger, expect=expect)
+
+    async def publish_task(self, claim: Claim) -> None:
+        """Say that the pod has a claim; a task that is there already says so as well."""
+        task = Task(namespace=self._namespace, base=self._base, pod=claim.pod, token=claim.token)
+        subject = subjects.task(self._namespace, self._base, claim.pod)
+        with suppress(Full):
+            await self._bus.publish(subject, task.encode(), headers=cas.HEADERS)
+
+    async def say_progress(self, progress: Progress, *, ledger_revision: int) -> None:
+        """Publish it unless what is there is newer; ``ledger_revision``: where the ledger stands now."""
+        subject = subjects.progress(progress.namespace, progress.name)
+        expect = self._said.pop(progress.name, None)
+        while True:
+            if expect is None:
+                found = await self._bus.last(subjects.PROGRESS, subject)
+                if found is not None and not _supersedes(progress, found.data, ledger_revision):
+                    return
+                expect = found.sequence if found is not None else 0
+            try:
+                sequence = await self._bus.publish(
+                    subject, progress.encode(), expect=expect, headers=cas.HEADERS
+                )
+            except Conflict:
+                expect = None  # somebody else's, or ours whose answer was lost: look at it
+            else:
+                self._said[progress.name] = sequence
+                return
+
+    def _fresh(self) -> Ledger:
+        return Ledger(namespace=self._namespace, base=self._base, epoch=self._runtime.dice.nonce())
+
+
+def _supersedes(progress: Progress, found: bytes, ledger_revision: int) -> bool:
+    try:
+        return newer(progress, Progress.decode(found), ledger_revision)
+    except ValueError:
+        return True  # what nobody can read is replaced
