@@ -110,6 +110,6 @@ def level(counts: Counts, done: int) -> tuple[int, int]:
 
 
 def _even(changes: int, batches: int) -> tuple[int, ...]:
-    """Sizes differ by at most one, smaller batches first."""
+    """Sizes differ by at most one, the first is a smallest and the last a largest one."""
     count = max(1, min(batches, changes))
     return tuple(index * changes // count for index in range(1, count + 1))
