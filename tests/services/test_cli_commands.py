@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
 import sys
+import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -42,7 +44,7 @@ class Planner:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Any] = {"get": plain(status())}
         self._bus = bus
-        self._url = url
+        self.url = url
 
     async def answer(self, request: Request) -> bytes:
         _, verb = subjects.read_api(request.subject)
@@ -59,11 +61,11 @@ class Planner:
         return next(body for asked, body in self.asked if asked == verb)
 
     async def run(self, *argv: str, stdin: bytes = b"") -> Ran:
-        return await tranche(*argv, url=self._url, stdin=stdin)
+        return await tranche(*argv, url=self.url, stdin=stdin)
 
     @asynccontextmanager
     async def running(self, *argv: str) -> AsyncIterator[asyncio.subprocess.Process]:
-        process = await start(argv, self._url)
+        process = await start(argv, self.url)
         try:
             yield process
         finally:
@@ -225,6 +227,29 @@ async def test_watch_as_json_is_a_document_per_line(planner: Planner) -> None:
     ran = await planner.run("status", "shop/cart", "-w", "-o", "json", "--until", "complete")
 
     assert [json.loads(text)["phase"] for text in ran.out.splitlines()] == ["Healthy"]
+
+
+async def test_watch_on_a_terminal_is_drawn_over_and_ends_when_it_is_there(planner: Planner) -> None:
+    await planner.say(status())
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 100))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tranche_cli", "status", "shop/cart", "-w", "--until", "complete"),
+        *("--nats-url", planner.url),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"},
+    )
+    os.close(theirs)
+    try:
+        assert await asyncio.wait_for(process.wait(), 20) == 3, "a person must confirm"
+        drawn = os.read(ours, 1 << 16).decode()
+    finally:
+        os.close(ours)
+    assert "Waiting: batch 2 of 4 is verified" in drawn
+    assert "\x1b[38" not in drawn, "NO_COLOR"
+    assert "\x1b[?25h" in drawn, "the cursor is shown again"
 
 
 async def test_confirm_sends_the_batch_and_generation_it_saw(planner: Planner) -> None:

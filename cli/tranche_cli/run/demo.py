@@ -79,7 +79,7 @@ async def _installation(desk: Desk, folder: Path) -> AsyncIterator[tuple[FleetCo
             nats.url,
             folder / "logs",
             pods=f"static:{inventory}",
-            environment={"TRANCHE_URL_ALLOW": URLS, "TRANCHE_HTTP_PORT": "0", "TRANCHE_SETUP": "auto"},
+            environment={"TRANCHE_URL_ALLOW": URLS, "TRANCHE_HTTP_PORT": "0", "TMPDIR": str(folder)},
         )
         await stack.enter_async_context(running(children, desk.runtime, say=desk.screen.error))
         for child in children:

@@ -17,11 +17,12 @@ from tranche_fleet.faults import Fault, Kind
 WEB, EDGE = 12, 8
 POOLS = (f"{NAMESPACE}/web-base:{WEB}:5", f"{NAMESPACE}/edge-base:{EDGE}:3")
 URLS = "http://modules.example/"
-INSTALL_S = 1.5
+INSTALL_S = 2.0
 GRAY_S = 3
-READING_S = 1.5
+READING_S = 2.0
 """How long a person looks at a screen before typing."""
-UNLUCKY = "web-base-5"
+UNLUCKY = "web-base-11"
+"""One of the second batch: replicas are replaced in the order of their names."""
 
 
 class Script:

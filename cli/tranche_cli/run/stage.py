@@ -35,7 +35,10 @@ class Stage:
 
     def say(self, text: str) -> None:
         """A sentence of the narrator: above the picture while there is one."""
-        self._desk.screen.out.print(Text(text, "bold" if self._desk.screen.live else ""))
+        if self._desk.screen.live:
+            self._desk.screen.out.print(Text(text, "bold"))
+        else:
+            self._desk.screen.line(text)
 
     @asynccontextmanager
     async def pictured(self) -> AsyncIterator[None]:

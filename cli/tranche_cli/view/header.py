@@ -98,8 +98,11 @@ def _numbers(status: Status, width: int) -> Text:
     words = Text(overflow="fold")
     room = min(LONGEST_BAR, width - 50)
     if room >= 10 and status.replicas > 0:
-        full = min(room, room * status.updated // status.replicas)
-        words.append("[").append("█" * full, "green").append(" " * (room - full)).append("] ")
+        full = min(room, room * status.updated_available // status.replicas)
+        # At the target and not serving: begun, and not yet worth anything.
+        begun = min(room, room * status.updated // status.replicas) - full
+        words.append("[").append("█" * full, "green").append("░" * begun, "green")
+        words.append(" " * (room - full - max(0, begun))).append("] ")
     words.append(" · ".join(numbers))
     if status.failed:
         words.append(" · ").append(f"{status.failed} failed", "red")
