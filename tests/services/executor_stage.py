@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tranche.contract.content import Content
 from tranche.contract.ledger import Claim, Ledger, Task
 from tranche.contract.record import PodRecord
 from tranche.errors import Full
-from tranche.runtime import system_runtime
+from tranche.runtime import system_runtime, wait_until
 from tranche.service import Stopping
 from tranche.streams import STREAMS
 from tranche_executor.arklet.artifact import JarCheck
@@ -146,10 +146,8 @@ class Stage:
 
     async def tell(self, pod: str) -> None:
         task = Task(namespace=POOL[0], base=POOL[1], pod=pod, token=self.tokens)
-        try:
+        with suppress(Full):
             await self.bus.publish(subjects.task(*POOL, pod), task.encode())
-        except Full:
-            pass
 
     async def record(self, pod: str) -> PodRecord | None:
         held = await cas.read(self.bus, PodRecord, subjects.AVAILABILITY, subjects.record(*POOL, pod))
@@ -193,9 +191,11 @@ class Stage:
 
     async def untasked(self) -> None:
         """Until no task is left: the last was acked."""
-        async with asyncio.timeout(10):
-            while (await self.bus.state(subjects.TASKS)).messages:
-                await asyncio.sleep(0.01)
+
+        async def none_left() -> bool | None:
+            return None if (await self.bus.state(subjects.TASKS)).messages else True
+
+        await wait_until(none_left, system_runtime().clock, timeout_s=10, every_s=0.01)
 
 
 @asynccontextmanager

@@ -221,7 +221,8 @@ def settled_by_sight(now: Situation, step: str) -> bool:
     An installation that ended in failure leaves nothing to see: then only a restart of the base tells.
     """
     word, what = word_of(step), about(step)
-    if any(biz.state is BizState.RESOLVED for biz in now.bizzes.bizzes):
+    # An id left by an operation before this one: nobody knows what it was about.
+    if not step or any(biz.state is BizState.RESOLVED for biz in now.bizzes.bizzes):
         return False
     if word == "install":
         return now.bizzes.find(now.module, what) is not None
