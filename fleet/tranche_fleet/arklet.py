@@ -89,7 +89,7 @@ class Arklet:
         self.registry = Registry()
         self.timeline = timeline
         self._catalogue = catalogue
-        self._identity = identity
+        self.identity = identity
         self._faults = faults
         self._started_at = started_at
         self._locks: dict[str, str] = {}
@@ -176,7 +176,7 @@ class Arklet:
 
     def _answer(self, code: str, *, data: Any = None, message: str | None = None) -> Document:
         fault = self._faults.peek(Kind.IDENTITY)
-        identity = (fault.words if fault else self._identity) if self.edition.shows_identity else None
+        identity = (fault.words if fault else self.identity) if self.edition.shows_identity else None
         whole = {"baseIdentity": identity, "code": code, "data": data, "message": message}
         return {key: value for key, value in whole.items() if value is not None}
 
@@ -411,6 +411,7 @@ class Arklet:
         taken = path is not None and self.registry.holds_path(path)
         work.doom = context_path_taken(path or "") if taken else work.doom or jar.failure
         biz = Biz(jar.name, jar.version, jar.context_path or "/", None if taken else path, work.begun_at)
+        biz.folder = f"{work.name}-{work.version}"
         work.biz = biz
         self.registry.add(biz)
         self._enter(biz, State.RESOLVED, at, "Created")

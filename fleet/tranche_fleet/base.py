@@ -61,7 +61,7 @@ class Base:
         self.edition = EDITIONS[version]
         self.settings = settings or Settings()
         self.catalogue = catalogue if catalogue is not None else Catalogue()
-        self.identity = identity or name
+        self._identity = identity or name
         self.faults = Faults()
         self.timeline = Timeline()
         self.commands = 0
@@ -73,6 +73,17 @@ class Base:
         self._accept_at: float | None = None
         self._arklet: Arklet | None = None
         self._start(now)
+
+    @property
+    def identity(self) -> str:
+        """What it calls itself in answers. Known only once it listens, where it is the address."""
+        return self._identity
+
+    @identity.setter
+    def identity(self, identity: str) -> None:
+        self._identity = identity
+        if self._arklet is not None:
+            self._arklet.identity = identity
 
     @property
     def running(self) -> bool:
@@ -213,7 +224,7 @@ class Base:
             self.edition,
             self.catalogue,
             self.settings,
-            identity=self.identity,
+            identity=self._identity,
             timeline=self.timeline,
             faults=self.faults,
             started_at=at,

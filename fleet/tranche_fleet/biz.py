@@ -43,6 +43,8 @@ class Biz:
     created_at: float
     state: State = State.RESOLVED
     records: list[StateRecord] = field(default_factory=list)
+    folder: str = ""
+    """How its work folder begins: the name and version that were asked for, whatever the jar says."""
     zombie: bool = False
     """Dropped from the list while starting (2.1.3): it runs, holds its path and cannot be removed."""
 
@@ -76,7 +78,7 @@ class Biz:
         """As in the answer to an installation."""
         moment = datetime.fromtimestamp(self.created_at, UTC)
         stamp = f"{moment:%Y%m%d%H%M%S}{milliseconds(self.created_at) % 1000:03}"
-        folder = f"{self.name}-{self.version}-{stamp}-unpack"
+        folder = f"{self.folder or f'{self.name}-{self.version}'}-{stamp}-unpack"
         return {
             "attributes": {},
             **{key: [] for key in EMPTY_LISTS},
