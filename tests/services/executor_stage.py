@@ -213,7 +213,7 @@ async def stage(bus: NatsBus, folder: Path, pods: int = 1, **pool: Any) -> Async
         finally:
             for executor in here.executors.values():
                 executor.task.cancel()
-            await asyncio.wait([one.task for one in here.executors.values()] or [asyncio.sleep(0)])
+            await asyncio.gather(*(one.task for one in here.executors.values()), return_exceptions=True)
 
 
 def ran(pod: Pod) -> list[str]:
