@@ -55,8 +55,9 @@ def _phase(status: Status, now: datetime) -> Text:
     words = Text(f"{mark.sign} {status.phase}", mark.style)
     if status.message:
         words.append(f": {safe(status.message)}", "default")
-    if status.gates:
-        words.append(f" ({age(min(gate.since for gate in status.gates), now)})", "dim")
+    shut = [gate.since for gate in status.gates if gate.gate != "verified"]
+    if shut:
+        words.append(f" ({age(min(shut), now)})", "dim")
     return words
 
 
