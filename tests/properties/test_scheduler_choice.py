@@ -22,8 +22,8 @@ NAMES = ["cart", "menu"]
 
 @st.composite
 def entries(draw):
-    state = draw(st.sampled_from(["available"] * 4 + ["inactive", "failed", "failed", "unknown"]))
-    revision = draw(st.integers(0, 3))
+    state = draw(st.sampled_from(["available"] * 12 + ["inactive", "failed", "failed", "unknown"]))
+    revision = draw(st.sampled_from([1] * 8 + [0, 2, 2, 3]))
     facts = {}
     if state == "failed":
         facts = {
@@ -39,25 +39,25 @@ def entries(draw):
 
 @st.composite
 def records(draw, pods=st.sampled_from(PODS)):
-    modules = draw(st.dictionaries(st.sampled_from([*NAMES, "other"]), entries(), max_size=3))
-    done = draw(st.sampled_from([None, None, ("done", 1), ("started", 1)]))
+    modules = draw(st.dictionaries(st.sampled_from(["cart", "cart", "menu", "other"]), entries(), max_size=3))
+    done = draw(st.sampled_from([None, None, None, ("done", 1), ("done", 1), ("started", 1)]))
     return record(
         draw(pods),
         modules,
-        ready=draw(st.sampled_from([True, True, True, False])),
-        cordoned=draw(st.sampled_from([False, False, False, True])),
-        terminating=draw(st.sampled_from([False] * 5 + [True])),
-        gone=draw(st.sampled_from([False] * 7 + [True])),
-        max_modules=draw(st.sampled_from([None, None, 0, 1, 2, 3])),
-        capacity_problem=draw(st.sampled_from([""] * 6 + ["not a number"])),
+        ready=draw(st.sampled_from([True] * 7 + [False])),
+        cordoned=draw(st.sampled_from([False] * 7 + [True])),
+        terminating=draw(st.sampled_from([False] * 11 + [True])),
+        gone=draw(st.sampled_from([False] * 11 + [True])),
+        max_modules=draw(st.sampled_from([None, None, None, 0, 1, 2, 3])),
+        capacity_problem=draw(st.sampled_from([""] * 9 + ["not a number"])),
         operation=operation(done[1], done[0]) if done else None,
     )
 
 
 @st.composite
 def plans(draw):
-    name = draw(st.sampled_from(NAMES))
-    replicas = draw(st.sampled_from([ALL, 0, 1, 2, 3, 5, 7]))
+    name = draw(st.sampled_from(["cart", "cart", "menu"]))
+    replicas = draw(st.sampled_from([ALL, ALL, 7, 5, 5, 4, 3, 2, 1, 0]))
     stable = draw(st.booleans())
     mode = draw(st.sampled_from(["roll"] * 6 + ["open", "abort", "remove"]))
     return plan(
@@ -68,9 +68,9 @@ def plans(draw):
         stable=content(1, name) if stable else None,
         stable_revisions=(1,) if stable else (),
         replicas=replicas,
-        updated=draw(st.sampled_from([ALL, 0, 1, 2, 4])),
-        wanted=draw(st.sampled_from([replicas, replicas, ALL, 3])),
-        max_unavailable=draw(st.sampled_from([None, 0, 1, 2, "50%", "100%"])),
+        updated=draw(st.sampled_from([ALL, ALL, 0, 1, 2, 4])),
+        wanted=draw(st.sampled_from([replicas, replicas, replicas, ALL, 3])),
+        max_unavailable=draw(st.sampled_from([None, 0, 1, 2, 3, 5, "50%", "100%"])),
         scheduling_policy=draw(st.sampled_from(["scatter", "stacking"])),
         upgrade_policy=draw(st.sampled_from(["uninstall_then_install", "install_then_uninstall"])),
         failure_threshold=draw(st.sampled_from([0, 0, 1])),
@@ -80,16 +80,18 @@ def plans(draw):
     )
 
 
+pools = st.lists(records(), min_size=1, max_size=12)
 happenings = st.lists(
     st.one_of(
-        st.tuples(st.just("record"), records()),
         st.tuples(st.just("plan"), plans()),
-        st.tuples(st.just("round"), st.integers(0, 60)),
+        st.tuples(st.just("round"), st.sampled_from([0, 0, 6, 40])),
         st.tuples(st.just("start"), st.sampled_from(PODS)),
         st.tuples(st.just("end"), st.sampled_from(PODS)),
+        st.tuples(st.just("fail"), st.sampled_from(PODS)),
+        st.tuples(st.just("record"), records()),
     ),
     min_size=1,
-    max_size=40,
+    max_size=30,
 )
 
 MANY = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
@@ -127,6 +129,8 @@ class World:
                     self.put(found.but(operation=operation(self.ledger.claims[value].token, "started")))
             case "end" if value in self.ledger.claims:
                 self._end(value)
+            case "fail" if value in self.ledger.claims:
+                self._fail(value)
 
     def _kept(self, found):
         """An observation never touches the operation."""
@@ -142,6 +146,13 @@ class World:
             modules[claim.module] = entry(claim.revision, since=self.now)
         self.put(found.but(operation=operation(claim.token), modules=modules))
 
+    def _fail(self, pod) -> None:
+        claim, found = self.ledger.claims[pod], self.naive.records[pod]
+        reason = "UninstallFailed" if claim.op == "remove" else "InstallFailed"
+        tried = entry(claim.revision, "failed", since=self.now, tries=1, passing=True, reason=reason)
+        modules = {**found.modules, claim.module: tried}
+        self.put(found.but(operation=operation(claim.token, "failed"), modules=modules))
+
     def round(self) -> Round:
         mine = play(self.view, self.ledger, self.revision, self.now, caught_up=True)
         theirs = play(self.naive, self.ledger, self.revision, self.now, caught_up=True)
@@ -153,9 +164,7 @@ class World:
         self.naive.fold_claims(self.ledger.claims)
         for name in self.view.plans:
             answers = [
-                progress(
-                    view, view.plans[name], self.ledger, self.revision, mine.blocked.get(name), self.now
-                )
+                progress(view, view.plans[name], self.ledger, self.revision, mine.blocked.get(name), self.now)
                 for view in (self.view, self.naive)
             ]
             assert answers[0] == answers[1]
@@ -225,12 +234,17 @@ class World:
 
 
 @MANY
-@given(happenings)
-def test_indexes_agree_with_scanning_and_laws_hold(happened) -> None:
+@given(pools, plans(), happenings)
+def test_indexes_agree_with_scanning_and_laws_hold(pool, told, happened) -> None:
     world = World()
+    for found in pool:
+        world.happen("record", found)
+    world.happen("plan", told)
+    world.round()
     for what, value in happened:
         world.happen(what, value)
-    world.round()
+        if what != "record":
+            world.round()
 
 
 @MANY

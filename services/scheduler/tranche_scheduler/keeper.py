@@ -91,6 +91,7 @@ class Keeper:
                 ]
                 try:
                     await pool.rounds()
+                    await messenger.wait_quiet()
                 except Exception as error:
                     failure = error  # not through the group, which would wrap it
                 finally:
@@ -290,5 +291,4 @@ class _Pool:
             and ledger.frozen is None
             and not self._inbox.bell.is_set()
             and not self._unsaid
-            and self._messenger.idle
         )

@@ -27,21 +27,23 @@ class Messenger:
         self._store = store
         self._runtime = runtime
         self._bell = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self._progress: dict[str, tuple[Progress, int]] = {}
         self._tasks: dict[str, Claim] = {}
 
-    @property
-    def idle(self) -> bool:
-        return not self._progress and not self._tasks and not self._bell.is_set()
+    async def wait_quiet(self) -> None:
+        """Until all that was given is published."""
+        await self._quiet.wait()
 
     def say(self, progress: Progress, ledger_revision: int) -> None:
         self._progress[progress.name] = (progress, ledger_revision)
-        self._bell.set()
+        self._ring()
 
     def hand_out(self, claims: Iterable[Claim]) -> None:
         for claim in claims:
             self._tasks[claim.pod] = claim
-            self._bell.set()
+            self._ring()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -52,6 +54,11 @@ class Messenger:
                 self._bell.set()
             elif not self._progress and not self._tasks:
                 self._bell.clear()
+                self._quiet.set()
+
+    def _ring(self) -> None:
+        self._quiet.clear()
+        self._bell.set()
 
     async def _flush(self) -> bool:
         """Publish once what there is, progress first; False: something has to be said again."""

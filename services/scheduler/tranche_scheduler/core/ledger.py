@@ -53,50 +53,44 @@ def play(view: PoolView, ledger: Ledger, revision: int, now: datetime, *, caught
     ``history.sign_of_loss``.
     """
     if loss := history.sign_of_loss(view, ledger, revision, caught_up=caught_up):
-        frozen = history.freeze(view, ledger, loss, now)
-        return _ask(view, ledger, frozen)
-    if view.position < ledger.seen:
+        value = history.freeze(view, ledger, loss, now)
+    elif view.position < ledger.seen:
         return Stale(ledger.seen)
-    if ledger.frozen is not None and not history.answered(view, ledger.frozen):
-        return _ask(view, ledger, ledger)
-    return _go_on(view, ledger, now)
-
-
-def _ask(view: PoolView, ledger: Ledger, frozen: Ledger) -> Round:
-    kept = _without_proven(view, frozen.claims)
-    noted = _noted(view, frozen)
+    else:
+        value = ledger
+    kept = _without_proven(view, ledger.claims)
+    value = value.but(noted=_noted(view, ledger), seen=view.position)
     view.fold_claims(kept)
     try:
-        asked = history.questions(view, frozen)
+        # Answers count as soon as they are proven: nothing else may come to start another round.
+        if value.frozen is not None and not history.answered(view, value.frozen):
+            return _ask(view, ledger, value, kept)
+        return _go_on(view, ledger, value.but(frozen=None), kept, now)
     finally:
         view.fold_claims(ledger.claims)
-    value = frozen.but(
-        noted=noted,
+
+
+def _ask(view: PoolView, ledger: Ledger, value: Ledger, kept: dict[str, Claim]) -> Round:
+    """Disturb nothing, and ask every pod what it runs."""
+    asked = history.questions(view, value)
+    value = value.but(
         claims=kept | {claim.pod: claim for claim in asked},
-        counter=max([frozen.counter, *(claim.token for claim in asked)]),
-        contents=_contents(frozen, kept, (), ()),
-        seen=view.position,
+        counter=max([value.counter, *(claim.token for claim in asked)]),
+        contents=_contents(ledger, kept, (), ()),
     )
     return Round(value, _differs(ledger, value), asked)
 
 
-def _go_on(view: PoolView, ledger: Ledger, now: datetime) -> Round:
-    kept = _without_proven(view, ledger.claims)
-    value = ledger.but(frozen=None, noted=_noted(view, ledger))
-    view.fold_claims(kept)
-    try:
-        withdrawn = _withdrawn(view, value)
-        if withdrawn:
-            kept = {pod: withdrawn.get(pod, claim) for pod, claim in kept.items()}
-            view.fold_claims(kept)
-        choice = choose(view, value, now)
-    finally:
-        view.fold_claims(ledger.claims)
+def _go_on(view: PoolView, ledger: Ledger, value: Ledger, kept: dict[str, Claim], now: datetime) -> Round:
+    """Mark what is not wanted any more, and choose what is."""
+    if withdrawn := _withdrawn(view, value):
+        kept = kept | withdrawn
+        view.fold_claims(kept)
+    choice = choose(view, value, now)
     value = value.but(
-        claims=kept | {claim.pod: claim for claim in choice.claims} if choice.claims else kept,
-        counter=max([ledger.counter, *(claim.token for claim in choice.claims)]),
-        contents=_contents(ledger, kept, *choice[:2]),
-        seen=view.position,
+        claims=kept | {claim.pod: claim for claim in choice.claims},
+        counter=max([value.counter, *(claim.token for claim in choice.claims)]),
+        contents=_contents(ledger, kept, choice.claims, choice.contents),
     )
     return Round(value, _differs(ledger, value), choice.claims, choice.blocked, choice.next_at)
 

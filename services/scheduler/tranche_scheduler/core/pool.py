@@ -30,7 +30,7 @@ def finished(plan: Plan) -> bool:
     >>> finished(plan), finished(plan.but(complete=True))
     (False, True)
     """
-    return plan.complete and (plan.mode == "remove" or plan.replicas == 0)
+    return plan.complete and (plan.mode in ("remove", "open") or plan.replicas == 0)
 
 
 def modules_on(record: PodRecord, claim: Claim | None) -> int:
