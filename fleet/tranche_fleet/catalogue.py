@@ -58,9 +58,16 @@ class Catalogue:
 
     def fetch(self, url: str) -> Artefact | Failure:
         """What a base finds under a URL, or how the download fails."""
-        if url in self.listed:
-            return self.listed[url]
-        return self._rule(url)
+        try:
+            host = urlsplit(url).netloc
+        except ValueError as error:
+            return failure(("java.net.MalformedURLException", str(error)))
+        # A host that is down serves nothing, whatever is listed under it.
+        if host in self.down:
+            return self.down[host]
+        if host in self.silent:
+            return Artefact("", "", silent=True)
+        return self.listed[url] if url in self.listed else self._rule(url)
 
     def _rule(self, url: str) -> Artefact | Failure:
         protocol = PROTOCOL.match(url)
@@ -69,15 +76,11 @@ class Catalogue:
         if protocol[1].lower() not in PROTOCOLS:
             return failure(("java.net.MalformedURLException", f"unknown protocol: {protocol[1].lower()}"))
         parts = urlsplit(url)
-        if parts.netloc in self.down:
-            return self.down[parts.netloc]
         # RFC 2606: names under .invalid never resolve.
         if (parts.hostname or "").endswith(".invalid"):
             return failure(("java.net.UnknownHostException", parts.hostname))
         path = unquote(parts.path)
         jar = JAR.fullmatch(path.rpartition("/")[2])
-        if parts.netloc in self.silent:
-            return Artefact("", "", silent=True)
         if jar is None:
             missing = f"{path} (No such file or directory)" if parts.scheme == "file" else url
             return failure(("java.io.FileNotFoundException", missing))
