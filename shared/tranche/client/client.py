@@ -106,13 +106,13 @@ class Client:
 
         Goes on after the connection or the server was away, without gaps.
         """
-        return watching.live(self._bus, _statuses(namespace, name))
+        return watching.live(self._bus, self._runtime.clock, _statuses(namespace, name))
 
     def events(
         self, namespace: str | None = None, name: str | None = None, *, follow: bool = False
     ) -> AsyncIterator[Status]:
         """Every status the stream still keeps, oldest first; ``follow``: then each new one, for ever."""
-        return watching.history(self._bus, _statuses(namespace, name), follow=follow)
+        return watching.history(self._bus, self._runtime.clock, _statuses(namespace, name), follow=follow)
 
     async def wait(
         self,

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from typing import Literal
 
-from tranche.bus.port import Bus, Stored
+from tranche.bus.port import Bus, Follow, Stored
 from tranche.contract import subjects
 from tranche.contract.status import Status
+from tranche.errors import Unavailable, Unknown
+from tranche.runtime import Clock
 
 TURN_S = 2.0
+PAUSE_S = 0.25
 CATCH_UP_S = 30.0
 
 
-async def live(bus: Bus, filter_: str) -> AsyncIterator[Status]:
+async def live(bus: Bus, clock: Clock, filter_: str) -> AsyncIterator[Status]:
     """The last status of each deployment, then each new one, for ever."""
-    async with bus.follow(subjects.STATUS, [filter_], start="last_per_subject") as follow:
+    async with AsyncExitStack() as stack:
+        reader = await _open(stack, bus, clock, filter_, "last_per_subject")
         while True:
-            for status in _decoded(await follow.next(wait_s=TURN_S)):
+            for status in _decoded(await reader.next(wait_s=TURN_S)):
                 yield status
 
 
-async def history(bus: Bus, filter_: str, *, follow: bool) -> AsyncIterator[Status]:
+async def history(bus: Bus, clock: Clock, filter_: str, *, follow: bool) -> AsyncIterator[Status]:
     """All that is kept, oldest first; then, where asked, each new one for ever."""
-    async with bus.follow(subjects.STATUS, [filter_], start=1) as reader:
+    async with AsyncExitStack() as stack:
+        reader = await _open(stack, bus, clock, filter_, 1)
         for status in _decoded(await reader.catch_up(wait_s=CATCH_UP_S)):
             yield status
         while follow:
             for status in _decoded(await reader.next(wait_s=TURN_S)):
                 yield status
+
+
+async def _open(
+    stack: AsyncExitStack, bus: Bus, clock: Clock, filter_: str, start: Literal["last_per_subject"] | int
+) -> Follow:
+    """A reader. A connection that is being made again is waited for, as it is in the middle of reading."""
+    while True:
+        connected = bus.connected
+        try:
+            return await stack.enter_async_context(bus.follow(subjects.STATUS, [filter_], start=start))
+        except (Unavailable, Unknown):
+            if connected and bus.connected:
+                raise
+            await clock.sleep(PAUSE_S)
 
 
 def _decoded(messages: Iterable[Stored]) -> Iterable[Status]:
