@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.services.executor_stage import Stage, content, ran, stage
 from tranche.bus.nats import NatsBus
+from tranche.contract import subjects
 from tranche.contract.record import PodRecord
 from tranche_fleet.arklet import Settings
 from tranche_fleet.faults import Fault, Kind
@@ -229,3 +231,24 @@ async def test_after_lost_history_a_silent_pod_stays_claimed_until_it_answers(
         await here.seen("web-base-1", lambda record: state(record) == "stuck")
         here.fleet["web-base-1"].revive_listener()
         assert state(await here.over("web-base-1", token)) == "done"
+
+
+async def test_a_task_that_names_no_pod_is_kept_with_its_reason(bus: NatsBus, tmp_path: Path) -> None:
+    async with stage(bus, tmp_path) as here:
+        await bus.publish("tranche.tasks.shop.=ZZ.web-base-1", b"\xff")
+        await here.start()
+        await here.untasked()
+        kept = await bus.last(subjects.REJECTED, subjects.rejected())
+        assert kept is not None
+        told = json.loads(kept.data)
+        assert (told["accepted"], told["subject"]) == (False, "tranche.tasks.shop.=ZZ.web-base-1")
+        assert "=ZZ" in told["errors"][0]["message"]
+
+
+async def test_a_ledger_that_cannot_be_read_stops_nobody_else(bus: NatsBus, tmp_path: Path) -> None:
+    async with stage(bus, tmp_path) as here:
+        await here.start()
+        await bus.publish(subjects.key(subjects.POOLS, "shop", "other"), b"{}")
+        await bus.publish(subjects.task("shop", "other", "other-1"), b"{}")
+        done = await here.bring("web-base-1")
+        assert state(done) == "done"
