@@ -57,7 +57,8 @@ class Case:
         self.see(self.counts(**changes))
 
     def see(self, progress: Progress) -> None:
-        self._keep(settled(self.it, observe(self.it, progress, self.now), self.now))
+        mark = Mark(sequence=progress.ledger_revision, time=self.now)
+        self._keep(settled(self.it, observe(self.it, progress, mark, self.now), self.now))
 
     def later(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from tranche.bus.cas import Held
-from tranche.bus.port import Bus
+from tranche.bus.port import Bus, Stored
+from tranche.contract import subjects
 from tranche.contract.answer import AcceptedAnswer, RefusedAnswer, refused
 from tranche.contract.progress import Progress
 from tranche.errors import Conflict, Refused
@@ -76,10 +79,10 @@ class Desk:
         """Show a refused event in the status, where there is one."""
         await self.change(place, lambda document, now: reject(document, verb, answer, now))
 
-    async def progress(self, progress: Progress, *, again: bool) -> None:
+    async def progress(self, progress: Progress, mark: Mark, *, again: bool) -> None:
         """Act on the scheduler's newest counts."""
         place = progress.namespace, progress.name
-        await self.change(place, lambda document, now: observe(document, progress, now), again=again)
+        await self.change(place, partial(_observed, progress, mark), again=again)
 
     async def wake(self, place: tuple[str, str]) -> None:
         """Act on the time. The bell may ring early by another clock: then it is set again."""
@@ -88,8 +91,14 @@ class Desk:
             await ask_to_be_woken(self.bus, held.value)
 
     async def repair(self, place: tuple[str, str]) -> Held[Document] | None:
-        """Say again what somebody may have saved and not said, and do what is due."""
-        return await self.change(place, wake, again=True)
+        """Do what is due, act on counts that were lost on the way, and say again what somebody may have saved
+        and not said."""
+        stored = await self.bus.last(subjects.PROGRESS, subjects.progress(*place))
+        change: Change = wake
+        if stored is not None:
+            with suppress(ValueError):
+                change = partial(_observed, Progress.decode(stored.data), mark_of(stored))
+        return await self.change(place, change, again=True)
 
     async def change(
         self, place: tuple[str, str], change: Change, *, again: bool = False
@@ -122,31 +131,57 @@ class Desk:
     async def _say(self, before: Document | None, after: Document, *, again: bool) -> None:
         if after is before and not again:
             return
+        if (newest := await self._said(before, after, again=again)) == _Newest.of(after):
+            return
+        # Newer ones of ours are there: another planner was faster, or our history was lost.
+        held = await self.store.load(after.namespace, after.name)
+        if held is None:
+            return
+        raised = outrank(held.value, newest.plan, newest.document)
+        if raised != held.value:
+            raised = settled(held.value, raised, self.now())
+            await self.store.save(raised, expect=held.sequence)
+            await self._said(None, raised, again=True)
+
+    async def _said(self, before: Document | None, after: Document, *, again: bool) -> _Newest:
+        """Say all that changed; the newest revisions that are there afterwards."""
+        newest = _Newest.of(after)
+
+        async def plan() -> None:
+            if after.plan is not None:
+                newest.plan = await say_plan(self.bus, after.plan)
+
+        async def status() -> None:
+            newest.document = await say_status(self.bus, after, self.now())
+
         async with self.runtime.tasks.group() as group:
             if again or before is None or before.plan != after.plan:
-                group.spawn(self._say_plan(after), name="say plan")
-            group.spawn(say_status(self.bus, after, self.now()), name="say status")
+                group.spawn(plan(), name="say plan")
+            group.spawn(status(), name="say status")
             if again or before is None or due(before) != due(after):
                 group.spawn(ask_to_be_woken(self.bus, after), name="ask to be woken")
+        return newest
 
-    async def _say_plan(self, document: Document) -> None:
-        if document.plan is None:
-            return
-        newest = await say_plan(self.bus, document.plan)
-        if newest > document.plan.revision:
-            await self._outrank(document, newest)
 
-    async def _outrank(self, document: Document, newest: int) -> None:
-        """A newer plan than ours is there: another planner was faster, or our history was lost."""
-        held = await self.store.load(document.namespace, document.name)
-        if held is None or held.value.plan is None:
-            return
-        now = self.now()
-        after = settled(held.value, outrank(held.value, newest), now)
-        if after is held.value or after.plan is None:
-            return
-        await self.store.save(after, expect=held.sequence)
-        await say_plan(self.bus, after.plan)
+@dataclass(slots=True)
+class _Newest:
+    """Revisions of the newest plan and status."""
+
+    plan: int
+    document: int
+
+    @classmethod
+    def of(cls, document: Document) -> _Newest:
+        return cls(document.plan.revision if document.plan else 0, document.revision)
+
+
+def _observed(progress: Progress, mark: Mark, document: Document, now: datetime) -> Document:
+    return wake(observe(document, progress, mark, now), now)
+
+
+def mark_of(message: Stored) -> Mark:
+    """Where a message stands in its stream."""
+    return Mark(sequence=message.sequence, time=milliseconds(message.time))
 
 
 def milliseconds(at: datetime) -> datetime:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import structlog
 
 from tranche.bus.port import Delivery
 from tranche.contract.names import untoken
 from tranche.errors import TrancheError
 from tranche.service import Service
-from tranche_planner.core.rollout import due
 from tranche_planner.desk import Desk
 
 SWEEP_S = 30.0
 STEP_S = 0.5
+RARELY_S = 3600.0
 
 
 class WakeUps:
@@ -33,27 +35,37 @@ class WakeUps:
         await delivery.ack()
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """When a document was looked at, and how it was."""
+
+    sequence: int
+    at: float
+    busy: bool
+
+
 class Sweep:
-    """Looks at every document that changed since the last time, or has something due."""
+    """Looks at every document that changed since the last time or is being rolled out, and once in a while at
+    all others."""
 
     def __init__(self, desk: Desk, service: Service) -> None:
         self._desk = desk
         self._service = service
-        self._seen: dict[tuple[str, str], int] = {}
-        self._due: set[tuple[str, str]] = set()
+        self._clock = service.runtime.clock
+        self._looks: dict[tuple[str, str], _Look] = {}
         self._log = structlog.get_logger()
 
     async def run(self) -> None:
         """Until the service is asked to stop: at once, then every 30 s with jitter."""
-        clock, dice = self._service.runtime.clock, self._service.runtime.dice
+        dice = self._service.runtime.dice
         while not self._service.stopping.asked:
             try:
                 await self._once()
             except TrancheError as error:
                 self._log.info("the sweep was broken off, it begins again", error=str(error))
-            ends = clock.monotonic() + SWEEP_S * dice.uniform(0.8, 1.2)
-            while clock.monotonic() < ends and not self._service.stopping.asked:
-                await clock.sleep(STEP_S)
+            ends = self._clock.monotonic() + SWEEP_S * dice.uniform(0.8, 1.2)
+            while self._clock.monotonic() < ends and not self._service.stopping.asked:
+                await self._clock.sleep(STEP_S)
 
     async def _once(self) -> None:
         places = await self._desk.store.names()
@@ -67,15 +79,16 @@ class Sweep:
                 self._log.info("a deployment was left for the next sweep", deployment=place, error=words)
             except* Exception:
                 self._log.exception("a deployment was left for the next sweep", deployment=place)
-        gone = self._seen.keys() - set(places)
-        for place in gone:
-            del self._seen[place]
+        for place in self._looks.keys() - set(places):
+            del self._looks[place]
 
     async def _look(self, place: tuple[str, str]) -> None:
-        held = await self._desk.store.load(*place)
-        if held is None or (self._seen.get(place) == held.sequence and place not in self._due):
-            return
+        last = self._looks.get(place)
+        if last is not None and not last.busy and self._clock.monotonic() - last.at < RARELY_S:
+            held = await self._desk.store.load(*place)
+            if held is None or held.sequence == last.sequence:
+                return
         held = await self._desk.repair(place)
         if held is not None:
-            self._seen[place] = held.sequence
-            (self._due.add if due(held.value) else self._due.discard)(place)
+            busy = not held.value.rollout.over
+            self._looks[place] = _Look(held.sequence, self._clock.monotonic(), busy)

@@ -10,9 +10,8 @@ from tranche.bus.port import Delivery, Stored
 from tranche.contract import subjects
 from tranche.contract.answer import AcceptedAnswer, RefusedAnswer, refused
 from tranche.errors import Refused, Unavailable
-from tranche_planner.core.document import Mark
 from tranche_planner.core.wishes import read_wish
-from tranche_planner.desk import Desk, milliseconds
+from tranche_planner.desk import Desk, mark_of
 from tranche_planner.rejecting import keep_rejected
 
 
@@ -53,8 +52,7 @@ class Events:
         wish = read_wish(verb, message.data, namespace=place[0], name=place[1], url_allow=self._url_allow)
         if isinstance(wish, RefusedAnswer):
             return wish
-        mark = Mark(sequence=message.sequence, time=milliseconds(message.time))
-        return await self._desk.wish(place, wish, mark, again=again)
+        return await self._desk.wish(place, wish, mark_of(message), again=again)
 
     async def _refuse(
         self, delivery: Delivery, answer: RefusedAnswer, place: tuple[str, str] | None, verb: str

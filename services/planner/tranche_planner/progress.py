@@ -6,7 +6,7 @@ from tranche.bus.port import Delivery
 from tranche.contract import subjects
 from tranche.contract.answer import refused
 from tranche.contract.progress import Progress
-from tranche_planner.desk import Desk
+from tranche_planner.desk import Desk, mark_of
 from tranche_planner.rejecting import keep_rejected
 
 
@@ -28,7 +28,7 @@ class ProgressMessages:
             await keep_rejected(self._desk.bus, message, answer, place=None)
             await delivery.term()
             return
-        await self._desk.progress(progress, again=delivery.attempt > 1)
+        await self._desk.progress(progress, mark_of(message), again=delivery.attempt > 1)
         await delivery.ack()
         self._desk.metrics.progress.inc()
         taken = self._desk.runtime.clock.monotonic() - began

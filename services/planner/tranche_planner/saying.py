@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tranche.bus import cas
 from tranche.bus.port import Bus
@@ -12,6 +12,8 @@ from tranche.contract.status import Status
 from tranche_planner.core.document import Document
 from tranche_planner.core.rollout import due
 from tranche_planner.core.status import status
+
+SAY_AGAIN = timedelta(hours=24)
 
 
 async def say_plan(bus: Bus, plan: Plan) -> int:
@@ -27,16 +29,26 @@ async def say_plan(bus: Bus, plan: Plan) -> int:
     return newest
 
 
-async def say_status(bus: Bus, document: Document, now: datetime) -> None:
-    """Publish the status unless a newer one is there, or one that tells the same."""
+async def say_status(bus: Bus, document: Document, now: datetime) -> int:
+    """Publish the status unless one that tells the same is there already, not yet a day old; the newest
+    document revision known afterwards."""
     ours = status(document, now)
+    newest = document.revision
 
     def newer(found: Status) -> bool:
-        if found.document_revision >= ours.document_revision:
+        nonlocal newest
+        newest = max(document.revision, found.document_revision)
+        if found.document_revision > ours.document_revision:
+            return False
+        # What nobody says again is forgotten by the stream in time (contract 3.2).
+        if now - found.at >= SAY_AGAIN:
+            return True
+        if found.document_revision == ours.document_revision:
             return False
         return found.but(at=now, document_revision=ours.document_revision) != ours
 
     await cas.say(bus, subjects.STATUS, subjects.status(document.namespace, document.name), ours, newer=newer)
+    return newest
 
 
 async def ask_to_be_woken(bus: Bus, document: Document) -> None:

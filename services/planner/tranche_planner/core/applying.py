@@ -58,6 +58,7 @@ def _create(document: Document | None, wish: Apply, now: datetime) -> Decision:
         last_wish=document.last_wish if document else Mark(),
         last_hold=document.last_hold if document else Mark(),
         last_confirm=document.last_confirm if document else Mark(),
+        last_progress=document.last_progress if document else Mark(),
     )
     if spec.pause:
         after = paused(after, MANIFEST, "spec.pause is true", now, by_manifest=True)

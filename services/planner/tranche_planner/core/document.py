@@ -16,13 +16,13 @@ MOST_REVISIONS = 100
 
 
 class Mark(Message):
-    """Where an event stands in the one order of all intents. The time tells a new stream from an old event."""
+    """Where a message stands in its stream. The time tells a stream made anew from an older message."""
 
     sequence: int = 0
     time: Time | None = None
 
     def supersedes(self, other: Mark) -> bool:
-        """Whether the other event came before this one in the same stream."""
+        """Whether the other message came before this one in the same stream."""
         older = other.time is None or self.time is None or other.time <= self.time
         return other.sequence < self.sequence and older
 
@@ -130,6 +130,7 @@ class Document(Message):
     last_wish: Mark = Mark()
     last_hold: Mark = Mark()
     last_confirm: Mark = Mark()
+    last_progress: Mark = Mark()
     nonce: str = ""
 
     @property

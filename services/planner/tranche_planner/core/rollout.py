@@ -7,7 +7,7 @@ from typing import assert_never
 
 from tranche.contract.progress import Progress
 from tranche_planner.core.batches import Counts, Release, releases
-from tranche_planner.core.document import Batch, Document, Rollout
+from tranche_planner.core.document import Batch, Document, Mark, Rollout
 from tranche_planner.core.gates import gray_end, shut
 from tranche_planner.core.plans import answered
 from tranche_planner.core.verification import given_up, removed, verified
@@ -16,17 +16,22 @@ _TICK = timedelta(milliseconds=1)
 """Times are kept in whole milliseconds, rounded down."""
 
 
-def observe(document: Document, progress: Progress, now: datetime) -> Document:
-    """What follows from the scheduler's newest counts; older ones change nothing."""
+def observe(document: Document, progress: Progress, mark: Mark, now: datetime) -> Document:
+    """What follows from the scheduler's newest counts; older ones change nothing.
+
+    The stream's order counts, because counts are published only behind what they are newer than: after lost
+    history they begin again with a lower revision of the ledger, and must be heard all the same.
+    """
     if progress.base != document.spec.base or document.plan is None:
         return document
-    if document.progress is not None and _order(progress) <= _order(document.progress):
+    if document.last_progress == mark or document.last_progress.supersedes(mark):
         return document
     if progress.plan_revision > document.plan.revision:
         return outrank(document, progress.plan_revision)
     failing = given_up(document) > 0
     document = document.but(
         progress=progress,
+        last_progress=mark,
         observed_generation=max(document.observed_generation, min(progress.generation, document.generation)),
     )
     if given_up(document) and not failing:
@@ -36,12 +41,14 @@ def observe(document: Document, progress: Progress, now: datetime) -> Document:
     return advance(document, now)
 
 
-def outrank(document: Document, revision: int) -> Document:
-    """What follows from a plan of ours that we do not remember, said or answered: history was lost. The plan
-    must be newer than that one before anything else is said (decision 0005)."""
-    if document.plan is None or revision <= document.plan.revision:
-        return document
-    return document.but(plan=document.plan.but(revision=revision + 1))
+def outrank(document: Document, plan_revision: int, document_revision: int = 0) -> Document:
+    """What follows from a plan or status of ours that we do not remember: history was lost. Ours must be newer
+    than those before anything else is said (decision 0005)."""
+    if document.plan is not None and plan_revision > document.plan.revision:
+        document = document.but(plan=document.plan.but(revision=plan_revision + 1))
+    if document_revision > document.revision:
+        document = document.but(revision=document_revision)
+    return document
 
 
 def wake(document: Document, now: datetime) -> Document:
@@ -185,7 +192,3 @@ def begin(document: Document, now: datetime) -> Document:
     """Start a rollout of the document's wish: count first, release nothing yet."""
     rollout = Rollout(first_generation=document.generation, started_at=now, by=document.by)
     return document.but(rollout=rollout)
-
-
-def _order(progress: Progress) -> tuple[int, int, int]:
-    return progress.ledger_revision, progress.position, progress.plan_revision

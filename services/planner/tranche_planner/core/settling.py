@@ -21,4 +21,4 @@ def settled(before: Document | None, after: Document, now: datetime) -> Document
         paused = paused.but(first_plan=plan.revision)
     after = after.but(plan=plan, rollout=rollout, paused=paused)
     after = after.but(conditions=conditions(after, now))
-    return after.but(revision=(before.revision if before else after.revision) + 1)
+    return after.but(revision=after.revision + 1)
