@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from tranche.bus.nats import NatsBus, connect
 from tranche.bus.port import Bus, ConsumerSpec, Endpoint, Request, Stored, StreamSpec
 from tranche.bus.server import NatsServer, embedded_server
-from tranche.errors import Forbidden, TrancheError, Unavailable, Unknown
+from tranche.errors import Forbidden, LostHistory, TrancheError, Unavailable, Unknown
 from tranche.runtime import SystemClock
 
 pytestmark = pytest.mark.nats
@@ -142,6 +144,28 @@ async def test_catching_up_without_a_server_is_unavailable(events: NatsBus, nats
 
         await nats_server.start()
         assert len(await follow.catch_up(wait_s=SOON_S)) == 1
+
+
+async def test_a_follow_notices_that_what_it_read_is_gone(events: NatsBus, nats_server: NatsServer) -> None:
+    for _ in range(3):
+        await events.publish("events.a", b"one")
+    async with events.follow("EVENTS", ["events.>"], start=1) as follow:
+        await follow.catch_up(wait_s=SOON_S)
+        await nats_server.kill()
+        await asyncio.to_thread(shutil.rmtree, nats_server.folder / "jetstream")
+        await nats_server.start()
+        async with connect(nats_server.url, name="another") as another:
+            await another.ensure([EVENTS], replicas=1, create=True)
+        await wait_connected(events, True)
+
+        async def read_on() -> None:
+            async with CLOCK.timeout(SOON_S):
+                while True:
+                    with suppress(Unavailable):
+                        await follow.next(wait_s=0.5)
+
+        with pytest.raises(LostHistory, match="EVENTS"):
+            await read_on()
 
 
 async def test_a_pull_goes_on_after_a_restart(events: NatsBus, nats_server: NatsServer) -> None:
