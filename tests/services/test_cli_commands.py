@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import signal
 import sys
 import termios
 from collections.abc import AsyncIterator
@@ -160,6 +161,19 @@ async def test_apply_wait_waits_for_the_generation_it_made(planner: Planner) -> 
         await process.stdout.readline()
         await planner.say(healthy())
         assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def test_apply_wait_as_json_is_one_document_too(planner: Planner) -> None:
+    await planner.say(healthy())
+    await planner.say(healthy(name="orders", phase="Degraded"))
+    orders = MANIFEST.replace("cart", "orders")
+
+    ran = await planner.run(
+        "apply", "-f", "-", "--wait", "-o", "json", stdin=f"{MANIFEST}---\n{orders}".encode()
+    )
+
+    assert [item["phase"] for item in json.loads(ran.out)["items"]] == ["Healthy", "Degraded"]
+    assert ran.code == 4, "the worst of all"
 
 
 @pytest.mark.parametrize(
@@ -320,6 +334,27 @@ async def test_events_tells_all_that_is_kept(planner: Planner) -> None:
 
     assert ["Waiting" in lines.out.splitlines()[0], "Healthy" in lines.out.splitlines()[1]] == [True, True]
     assert len(json.loads(document.out)["items"]) == 2
+
+
+async def test_a_reader_that_has_enough_and_a_ctrl_c_leave_no_trace(planner: Planner) -> None:
+    await planner.say(status())
+    async with planner.running("events", "-n", "shop", "-f") as process:
+        assert process.stdout
+        await process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+        assert (process.returncode, err) == (130, b"")
+
+    script = f"{sys.executable} -m tranche_cli events -n shop -f --nats-url {planner.url} | head -1"
+    piped = await asyncio.create_subprocess_shell(
+        script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert piped.stdout
+    assert b"Waiting" in await piped.stdout.readline()
+    for updated in range(50, 54):
+        await planner.say(status(updated=updated))
+    async with asyncio.timeout(20):
+        assert await piped.communicate() == (b"", b"")
 
 
 async def test_a_refusal_is_one_sentence_and_exit_1(planner: Planner) -> None:

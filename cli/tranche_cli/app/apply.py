@@ -9,9 +9,10 @@ import typer
 import tranche
 from tranche.client import Complete
 from tranche.contract.answer import AcceptedAnswer, FieldError, RefusedAnswer
+from tranche.contract.message import Message
 from tranche.errors import Forbidden, Refused
 from tranche_cli.app.desk import Desk
-from tranche_cli.app.following import follow, until_verdict
+from tranche_cli.app.following import Followed, follow, until_verdict
 from tranche_cli.app.options import Form, Output, Timeout, Wait, at_desk
 from tranche_cli.documents import Document, read_files
 from tranche_cli.exits import Exit, worst
@@ -48,16 +49,19 @@ async def apply(
     async with desk.client() as client:
         answers = [(one, await _ask(desk, client, one, namespace, quiet=output)) for one in documents]
         codes = [Exit.REFUSED for _, answer in answers if isinstance(answer, RefusedAnswer)]
-        waited = wait and len(answers) > len(codes)
-        if waited:
+        results: list[Message] = [answer for _, answer in answers]
+        if wait:
             # One limit for all of them together.
             end = desk.runtime.clock.monotonic() + timeout if timeout is not None else None
-            for document, answer in answers:
+            for place, (document, answer) in enumerate(answers):
                 if isinstance(answer, AcceptedAnswer):
-                    codes.append(await _wait(desk, client, document, answer, namespace, end, output))
-        if output and output.for_programs and not (waited and len(answers) == 1):
-            items = [plain(answer) for _, answer in answers]
-            desk.screen.document(items[0] if len(items) == 1 else {"items": items}, output)
+                    where = _place(document.manifest, namespace)
+                    code, last = await _wait(desk, client, where, answer, end, output)
+                    codes.append(code)
+                    results[place] = last or answer
+    if output and output.for_programs:
+        items = [plain(result) for result in results]
+        desk.screen.document(items[0] if len(items) == 1 else {"items": items}, output)
     return worst(codes)
 
 
@@ -86,16 +90,15 @@ async def _ask(
 async def _wait(
     desk: Desk,
     client: tranche.Client,
-    document: Document,
+    where: tuple[str, str],
     answer: AcceptedAnswer,
-    namespace: str | None,
     end: float | None,
     output: Form | None,
-) -> Exit:
+) -> Followed:
     return await follow(
         desk,
         client,
-        _place(document.manifest, namespace),
+        where,
         until_verdict(Complete(), answer.generation or 0),
         timeout_s=max(0.0, end - desk.runtime.clock.monotonic()) if end is not None else None,
         watch=False,

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -133,8 +133,6 @@ class LiveStatus:
         shown = screen(self._status, now, width=size.width, height=size.height)
         if self._client.connected:
             return shown
-        from rich.console import Group
-
         return Group(Text("not connected to NATS; this is what was said last", "yellow"), shown)
 
 
@@ -155,6 +153,13 @@ async def showing(
         yield Lines(desk.screen)
 
 
+class Followed(NamedTuple):
+    """How following ended, and the last status that was seen."""
+
+    code: Exit
+    last: Status | None
+
+
 async def follow(
     desk: Desk,
     client: tranche.Client,
@@ -165,9 +170,13 @@ async def follow(
     watch: bool,
     form: Form | None,
     what: str,
-) -> Exit:
-    """Show statuses until ``done`` says why that is enough. ``what`` names the wish in messages."""
-    last: Status | None = None
+    known: Status | None = None,
+) -> Followed:
+    """Show statuses until ``done`` says why that is enough. ``what`` names the wish in messages.
+
+    ``known``: what was seen before, for the message when time is up at once.
+    """
+    last = known
     verdict: Verdict | None = None
     try:
         async with (
@@ -182,13 +191,11 @@ async def follow(
     except TimeoutError:
         state = f": {last.phase}: {last.message}" if last else "; no status was seen"
         desk.screen.error(f"{'/'.join(deployment)} is not {what} after {timeout_s:g} s{state}")
-    if last and form is not None and not watch:
-        _finish(desk, last, form)
     if verdict is None or last is None:
-        return Exit.TIMEOUT
+        return Followed(Exit.TIMEOUT, last)
     if verdict is not Verdict.REACHED:
         desk.screen.error(_ending(last))
-    return OF_VERDICT[verdict]
+    return Followed(OF_VERDICT[verdict], last)
 
 
 def until_verdict(until: Until | None, generation: int) -> Callable[[Status], Verdict | None]:
@@ -198,11 +205,14 @@ def until_verdict(until: Until | None, generation: int) -> Callable[[Status], Ve
     return lambda status: judge(status, until, generation=generation)
 
 
-def _finish(desk: Desk, status: Status, form: Form) -> None:
-    if form.for_programs:
+def finished(desk: Desk, followed: Followed, form: Form | None) -> Exit:
+    """The last status in the form asked for, where nothing was shown on the way; the exit code."""
+    status = followed.last
+    if status and form and form.for_programs:
         desk.screen.document(plain(status), form)
-    elif form is Form.NAME:
+    elif status and form is Form.NAME:
         desk.screen.line(f"{status.namespace}/{status.name}")
+    return followed.code
 
 
 def _ending(status: Status) -> str:

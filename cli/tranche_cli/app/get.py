@@ -114,7 +114,7 @@ async def _batches(desk: Desk, deployment: tuple[str, str], output: Form | None)
         for batch in status.batches:
             desk.screen.line(str(batch.index))
     elif status.batches:
-        desk.screen.show(batch_table(status, status.batches, desk.now(), wide=True))
+        desk.screen.show(batch_table(status, status.batches, desk.now(), width=desk.screen.out.width))
     else:
         desk.screen.error(f"{'/'.join(deployment)} has no batches: {status.phase}: {status.message}")
     return Exit.DONE

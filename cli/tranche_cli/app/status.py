@@ -11,7 +11,7 @@ from tranche.client.until import Until
 from tranche.contract.names import split
 from tranche.errors import Refused
 from tranche_cli.app.desk import Desk
-from tranche_cli.app.following import follow, until_verdict
+from tranche_cli.app.following import finished, follow, until_verdict
 from tranche_cli.app.options import NO_NAMESPACE, Form, Name, Namespace, Output, Timeout, at_desk
 from tranche_cli.exits import Exit
 from tranche_cli.view.documents import plain
@@ -39,7 +39,7 @@ async def status(
     async with desk.client() as client:
         now = await client.get(*deployment)
         if goal or watch:
-            return await follow(
+            followed = await follow(
                 desk,
                 client,
                 deployment,
@@ -48,7 +48,9 @@ async def status(
                 watch=watch,
                 form=output,
                 what=until or "at its end",
+                known=now,
             )
+            return followed.code if watch else finished(desk, followed, output)
         if output is Form.NAME:
             desk.screen.line(f"{now.namespace}/{now.name}")
         elif output and output.for_programs:

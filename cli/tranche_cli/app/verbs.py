@@ -14,7 +14,7 @@ from tranche.contract.names import split
 from tranche.contract.status import Phase, Status
 from tranche.errors import Refused
 from tranche_cli.app.desk import Desk, person
-from tranche_cli.app.following import follow
+from tranche_cli.app.following import finished, follow
 from tranche_cli.app.options import (
     NO_NAMESPACE,
     Form,
@@ -162,16 +162,18 @@ async def _then(
         return _told(desk, deployment, answer, output)
     if not (output and output.for_programs):
         _told(desk, deployment, answer, None)
-    return await follow(
+    form = output if output and output.for_programs else None
+    followed = await follow(
         desk,
         client,
         deployment,
         lambda status: Verdict.REACHED if done(status) else None,
         timeout_s=timeout_s,
         watch=False,
-        form=output if output and output.for_programs else None,
+        form=form,
         what=what,
     )
+    return finished(desk, followed, form)
 
 
 def _told(desk: Desk, deployment: tuple[str, str], answer: AcceptedAnswer, output: Form | None) -> Exit:

@@ -35,6 +35,8 @@ class Child:
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     echo: Say | None = None
+    alone: bool = False
+    """Without the settings of whoever started us: only those given here."""
     process: Process | None = None
     heard: int = 0
     """Bytes of the log that earlier starts had written."""
@@ -53,10 +55,17 @@ class Child:
                 stdin=DEVNULL,
                 stdout=PIPE if self.echo else log,
                 stderr=STDOUT,
-                env={**os.environ, **self.environment},
+                env={**self._inherited(), **self.environment},
                 start_new_session=True,
                 limit=LINE_BYTES,
             )
+
+    def _inherited(self) -> dict[str, str]:
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if not (self.alone and name.startswith("TRANCHE_"))
+        }
 
     async def ended(self) -> str:
         """Wait for its end; how it ended."""

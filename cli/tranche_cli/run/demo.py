@@ -79,7 +79,8 @@ async def _installation(desk: Desk, folder: Path) -> AsyncIterator[tuple[FleetCo
             nats.url,
             folder / "logs",
             pods=f"static:{inventory}",
-            environment={"TRANCHE_URL_ALLOW": URLS, "TRANCHE_HTTP_PORT": "0", "TMPDIR": str(folder)},
+            environment={"TRANCHE_URL_ALLOW": URLS, "TMPDIR": str(folder)},
+            alone=True,
         )
         await stack.enter_async_context(running(children, desk.runtime, say=desk.screen.error))
         for child in children:

@@ -20,16 +20,21 @@ def services(
     pods: str | None,
     environment: Mapping[str, str] | None = None,
     echo: Say | None = None,
+    alone: bool = False,
 ) -> list[Child]:
-    """One of each. ``pods``: where bases come from, e.g. ``static:FILE``; None: as the environment says."""
+    """One of each. ``pods``: where bases come from, e.g. ``static:FILE``; None: as the environment says.
+
+    ``alone``: whatever TRANCHE_ settings are in our environment, they are not for these.
+    """
     logs.mkdir(parents=True, exist_ok=True)
     return [
         Child(
             name,
             ["-m", f"tranche_{name}", "--nats-url", nats_url, *_pods(name, pods)],
             logs / f"{name}.log",
-            {"TRANCHE_LOG": "console" if echo else "json", **_port(place), **(environment or {})},
+            {"TRANCHE_LOG": "console" if echo else "json", **_port(place, alone), **(environment or {})},
             echo,
+            alone,
         )
         for place, name in enumerate(SERVICES)
     ]
@@ -39,7 +44,9 @@ def _pods(service: str, pods: str | None) -> list[str]:
     return ["--pods", pods] if service == "executor" and pods else []
 
 
-def _port(place: int) -> dict[str, str]:
+def _port(place: int, alone: bool) -> dict[str, str]:
+    if alone:
+        return {}
     # On one machine three processes cannot share a port: they take it and the next two.
     first = os.environ.get("TRANCHE_HTTP_PORT", "")
     return {"TRANCHE_HTTP_PORT": str(int(first) + place)} if first.isdigit() and int(first) else {}

@@ -12,8 +12,8 @@ from rich.text import Text
 from tranche.contract.status import BatchStatus, Status
 from tranche_cli.view.gates import behind
 from tranche_cli.view.marks import BATCHES
-from tranche_cli.view.tables import plain_table
-from tranche_cli.view.words import age, clock, safe
+from tranche_cli.view.tables import noted_table
+from tranche_cli.view.words import age, clock, count, safe
 
 NARROW = 72
 
@@ -23,19 +23,21 @@ def batches(status: Status, now: datetime, *, width: int, rows: int) -> Renderab
     if not status.batches:
         return None
     shown = around(status.batches, status.batch.current, rows)
-    table = batch_table(status, shown, now, wide=width >= NARROW)
+    table = batch_table(status, shown, now, width=width)
     hidden = status.batch.count - len(shown)
-    return Group(table, Text(f"… and {hidden} more batches", "dim")) if hidden > 0 else table
+    return (
+        Group(table, Text(f"… and {count(hidden, 'more batch', 'more batches')}", "dim"))
+        if hidden > 0
+        else table
+    )
 
 
-def batch_table(status: Status, shown: Sequence[BatchStatus], now: datetime, *, wide: bool) -> Table:
-    """One row per batch; STARTED and TOOK only where there is room."""
-    table = plain_table("BATCH", "SIZE:r", "STATE", *(("STARTED", "TOOK:r") if wide else ()), "NOTE")
-    for batch in shown:
-        times = (clock(batch.started_at) if batch.started_at else "", _took(batch, now)) if wide else ()
-        name = f"{batch.index} beta" if batch.beta else str(batch.index)
-        table.add_row(name, str(batch.size), _state(batch, status, now), *times, note(batch))
-    return table
+def batch_table(status: Status, shown: Sequence[BatchStatus], now: datetime, *, width: int) -> Table:
+    """One row per batch; when it was and who confirmed it only where there is room."""
+    wide = width >= NARROW
+    columns = ("BATCH", "SIZE:r", "STATE", *(("STARTED", "TOOK:r") if wide else ()))
+    rows = [(_cells(batch, status, now, wide=wide), note(batch) if wide else "") for batch in shown]
+    return noted_table(columns, rows, width)
 
 
 def around(every: Sequence[BatchStatus], current: int, rows: int) -> Sequence[BatchStatus]:
@@ -61,6 +63,16 @@ def note(batch: BatchStatus) -> str:
     if batch.confirm_reason:
         words.append(f'"{safe(batch.confirm_reason)}"')
     return " ".join(words)
+
+
+def _cells(batch: BatchStatus, status: Status, now: datetime, *, wide: bool) -> list[str | Text]:
+    started = clock(batch.started_at) if batch.started_at else ""
+    return [
+        f"{batch.index} beta" if batch.beta else str(batch.index),
+        str(batch.size),
+        _state(batch, status, now),
+        *((started, _took(batch, now)) if wide else ()),
+    ]
 
 
 def _state(batch: BatchStatus, status: Status, now: datetime) -> Text:

@@ -10,10 +10,11 @@ from rich.text import Text
 from tranche.contract.progress import PodSample, Problem
 from tranche.contract.status import Status
 from tranche_cli.view.marks import MODULES
-from tranche_cli.view.tables import plain_table
+from tranche_cli.view.tables import noted_table
 from tranche_cli.view.words import age, count, left, safe
 
 NAMED = 5
+NARROW = 72
 
 
 def problems(status: Status) -> RenderableType | None:
@@ -21,24 +22,30 @@ def problems(status: Status) -> RenderableType | None:
     return Group(*map(_problem, status.problems)) if status.problems else None
 
 
-def moving_or_wrong(status: Status, now: datetime, *, rows: int) -> RenderableType | None:
-    """At most ``rows`` of the pods the status names; None where it names none."""
+def moving_or_wrong(status: Status, now: datetime, *, rows: int, width: int) -> RenderableType | None:
+    """At most ``rows`` of the pods the status names, a line each; None where it names none.
+
+    What is cut from a note stands in full among the problems.
+    """
     if not status.pods:
         return None
     shown = status.pods[: max(1, rows)]
-    table = plain_table("POD", "VERSION", "STATE", "SINCE:r", "NOTE")
-    for sample in shown:
-        mark = MODULES[sample.state]
-        table.add_row(
-            safe(sample.pod),
-            safe(sample.version),
-            Text(f"{mark.sign} {sample.state}", mark.style),
-            age(sample.since, now) if sample.since else "",
-            _note(sample, now),
-        )
+    wide = width >= NARROW
+    columns = ("POD", *(("VERSION",) if wide else ()), "STATE", "SINCE:r")
+    table = noted_table(columns, [(_cells(one, now, wide=wide), _note(one, now)) for one in shown], width)
     title = Text(f"{count(len(status.pods), 'pod')} moving or not as it should be; -o wide lists all", "dim")
     hidden = len(status.pods) - len(shown)
     return Group(title, table, *([Text(f"… and {hidden} more", "dim")] if hidden else []))
+
+
+def _cells(sample: PodSample, now: datetime, *, wide: bool) -> list[str | Text]:
+    mark = MODULES[sample.state]
+    return [
+        safe(sample.pod),
+        *((safe(sample.version),) if wide else ()),
+        Text(f"{mark.sign} {sample.state}", mark.style),
+        age(sample.since, now) if sample.since else "",
+    ]
 
 
 def _problem(problem: Problem) -> Text:

@@ -31,7 +31,7 @@ def screen(
     rows = max(3, (height - FIXED_ROWS) // 2)
     parts = [header(status, now, width=width), batches(status, now, width=width, rows=rows), problems(status)]
     if records is None:
-        parts.append(moving_or_wrong(status, now, rows=rows))
+        parts.append(moving_or_wrong(status, now, rows=rows, width=width))
     elif records:
         parts.append(pods(records, status.module, now, wide=True))
     return Group(*_with_gaps([part for part in parts if part is not None]))

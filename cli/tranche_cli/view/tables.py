@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -13,13 +14,39 @@ from tranche.contract.status import Status
 from tranche_cli.view.marks import MODULES, PHASES
 from tranche_cli.view.words import age, safe
 
+GAP = 2
+LEAST_NOTE = 12
+
 
 def plain_table(*columns: str) -> Table:
     """A table without frames; ``NAME:r`` is a column of numbers, to the right."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
     for column in columns:
-        name, _, right = column.partition(":")
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+        name, _, how = column.partition(":")
+        table.add_column(
+            name,
+            justify="right" if how else "left",
+            overflow="fold",
+        )
+    return table
+
+
+def noted_table(
+    columns: Sequence[str], rows: Sequence[tuple[Sequence[str | Text], str]], width: int
+) -> Table:
+    """A table whose last column takes the room that is left, a line per row; without room there is none."""
+    names = [column.partition(":")[0] for column in columns]
+    widest = [
+        max([len(name), *(cell_len(str(cells[place])) for cells, _ in rows)])
+        for place, name in enumerate(names)
+    ]
+    room = width - sum(widest) - GAP * len(columns)
+    noted = room >= LEAST_NOTE and any(note for _, note in rows)
+    table = plain_table(*columns, *(("NOTE",) if noted else ()))
+    for cells, note in rows:
+        words = Text(note)
+        words.truncate(room, overflow="ellipsis")
+        table.add_row(*cells, *((words,) if noted else ()))
     return table
 
 
