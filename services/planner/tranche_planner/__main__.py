@@ -16,6 +16,7 @@ from tranche_planner.metrics import Metrics
 from tranche_planner.progress import ProgressMessages
 from tranche_planner.pumping import pump
 from tranche_planner.reads import Reads
+from tranche_planner.saying import Plans
 from tranche_planner.settings import PlannerSettings
 from tranche_planner.store import Store
 from tranche_planner.turns import Turns
@@ -28,7 +29,8 @@ async def work(service: Service, settings: PlannerSettings) -> None:
             "TRANCHE_URL_ALLOW is not set: modules may come from any http, https or file URL"
         )
     store = Store(service.bus, service.runtime)
-    desk = Desk(service.bus, service.runtime, store, Metrics(service.registry), Turns())
+    metrics, plans = Metrics(service.registry), Plans(service.bus)
+    desk = Desk(service.bus, service.runtime, store, metrics, Turns(), plans)
     api = Api(service.bus, Reads(desk), settings.url_allow)
     async with (
         service.bus.serve(NAME, __version__, DESCRIPTION, api.endpoints()),

@@ -21,7 +21,7 @@ from tranche_planner.core.settling import settled
 from tranche_planner.core.verbs import decide, reject
 from tranche_planner.core.wishes import Wish
 from tranche_planner.metrics import Metrics
-from tranche_planner.saying import ask_to_be_woken, say_plan, say_status
+from tranche_planner.saying import Plans, ask_to_be_woken, say_status
 from tranche_planner.store import Store
 from tranche_planner.turns import Turns
 
@@ -41,6 +41,7 @@ class Desk:
     store: Store
     metrics: Metrics
     turns: Turns
+    plans: Plans
 
     def now(self) -> datetime:
         """The time, in the whole milliseconds that documents keep."""
@@ -149,7 +150,7 @@ class Desk:
 
         async def plan() -> None:
             if after.plan is not None:
-                newest.plan = await say_plan(self.bus, after.plan)
+                newest.plan = await self.plans.say(after.plan)
 
         async def status() -> None:
             newest.document = await say_status(self.bus, after, self.now())

@@ -2,31 +2,68 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from tranche.bus import cas
 from tranche.bus.port import Bus
 from tranche.contract import subjects
 from tranche.contract.plan import Plan
 from tranche.contract.status import Status
+from tranche.errors import Conflict
 from tranche_planner.core.document import Document
 from tranche_planner.core.rollout import due
 from tranche_planner.core.status import status
 
 SAY_AGAIN = timedelta(hours=24)
+REMEMBERED = 10_000
+"""Deployments whose last plan is remembered."""
 
 
-async def say_plan(bus: Bus, plan: Plan) -> int:
-    """Publish the plan unless as new a one is there; the newest plan revision known afterwards."""
-    newest = plan.revision
+class Plans:
+    """Says plans, each behind the one before it. What was said here last need not be read again."""
 
-    def newer(found: Plan) -> bool:
-        nonlocal newest
-        newest = max(plan.revision, found.revision)
-        return plan.revision > found.revision
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._said: OrderedDict[str, _Said] = OrderedDict()
 
-    await cas.say(bus, subjects.PLANS, subjects.plan(plan.namespace, plan.base, plan.name), plan, newer=newer)
-    return newest
+    async def say(self, plan: Plan) -> int:
+        """Publish the plan unless as new a one is there; the newest plan revision known afterwards."""
+        subject = subjects.plan(plan.namespace, plan.base, plan.name)
+        last = self._said.pop(subject, None)
+        expect = last.sequence if last is not None and last.revision < plan.revision else None
+        while True:
+            if expect is None:
+                found = await self._bus.last(subjects.PLANS, subject)
+                if found is not None and (newest := _revision(found.data)) >= plan.revision:
+                    return newest
+                expect = found.sequence if found is not None else 0
+            try:
+                sequence = await self._bus.publish(subject, plan.encode(), expect=expect, headers=cas.HEADERS)
+            except Conflict:
+                expect = None
+                continue
+            self._remember(subject, _Said(plan.revision, sequence))
+            return plan.revision
+
+    def _remember(self, subject: str, said: _Said) -> None:
+        self._said[subject] = said
+        while len(self._said) > REMEMBERED:
+            self._said.popitem(last=False)
+
+
+class _Said(NamedTuple):
+    revision: int
+    sequence: int
+
+
+def _revision(data: bytes) -> int:
+    """The revision of a plan; one that nobody can read is replaced."""
+    try:
+        return Plan.decode(data).revision
+    except ValueError:
+        return -1
 
 
 async def say_status(bus: Bus, document: Document, now: datetime) -> int:

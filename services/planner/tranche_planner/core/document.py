@@ -155,7 +155,11 @@ class Document(Message):
 
     def numbers_of(self, content: Content | None) -> tuple[int, ...]:
         """Every revision number with the same content."""
-        return tuple(one.content.revision for one in self.revisions if one.content.same_as(content))
+        if content is None:
+            return ()
+        # The version is compared first, because it is cheap and tells nearly all apart.
+        alike = (one.content for one in self.revisions if one.content.version == content.version)
+        return tuple(one.revision for one in alike if one.same_as(content))
 
     def told(self, event: str, message: str) -> Document:
         """The same document with this as what happened last."""

@@ -52,7 +52,7 @@ def replanned(document: Document) -> Plan:
 
 def same(one: Plan, other: Plan) -> bool:
     """Whether both ask for the same, whatever their counters."""
-    return one.but(revision=0, seen_ledger=0, nonce="") == other.but(revision=0, seen_ledger=0, nonce="")
+    return one == other.but(revision=one.revision, seen_ledger=one.seen_ledger, nonce=one.nonce)
 
 
 def answered(document: Document) -> bool:
