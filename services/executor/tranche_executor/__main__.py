@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -71,8 +73,15 @@ async def work(service: Service, settings: ExecutorSettings) -> None:
 
 
 def _kept_jars() -> Path:
-    """One folder per user: jars are kept by digest, so processes share it."""
-    return Path(tempfile.gettempdir()) / f"tranche-jars-{os.getuid()}"
+    """A folder of ours alone: jars are kept by digest, so the processes of one user share it."""
+    folder = Path(tempfile.gettempdir()) / f"tranche-jars-{os.getuid()}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+        return folder
+    # Somebody else could put other bytes there between our check and our use.
+    return Path(tempfile.mkdtemp(prefix="tranche-jars-"))
 
 
 def main() -> None:
