@@ -15,6 +15,7 @@ from pathlib import Path
 from tranche.bus import leash
 from tranche.errors import Refused, Unavailable
 from tranche.runtime import Clock, Runtime, wait_until
+from tranche_cli.exits import Exit
 
 STOP_S = 7.5
 """Services hand back what they hold within 7 s; then they are ended by force."""
@@ -103,14 +104,17 @@ class Child:
     async def says(self, sign: str, clock: Clock, *, timeout_s: float) -> str:
         """The first line of its log that holds ``sign``.
 
-        Raises Refused when it ends before, Unavailable when it takes longer.
+        Raises Refused when it ends before, Unavailable when it takes longer or cannot reach NATS.
         """
 
         async def found() -> str | None:
             text = self.words()
             hit = next((line for line in text.splitlines() if sign in line), None)
             if hit is None and not self.running:
-                raise Refused(f"{self.name} ended at its start: {last_line(text)}")
+                words = f"{self.name} ended at its start: {last_line(text)}"
+                # Services have the same exit codes as this command (design 3.4).
+                unreachable = self.process is not None and self.process.returncode == Exit.UNREACHABLE
+                raise Unavailable(words) if unreachable else Refused(words)
             return hit
 
         try:
