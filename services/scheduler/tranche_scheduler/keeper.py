@@ -31,7 +31,8 @@ TASK_AGAIN_S = 3.0
 SAY_EVERY_S = 0.2
 """Progress of a deployment that moves is said so often at most."""
 PAUSE_S = 0.25
-"""After the bus could not be reached."""
+"""After the bus could not be reached; doubled while that goes on."""
+LONGEST_PAUSE_S = 1.0
 IDLE_S = 60.0
 FOLDED_AT_ONCE = 500
 """Records folded before other tasks get their turn."""
@@ -58,7 +59,9 @@ class Keeper:
     async def run(self, plans: Iterable[Plan]) -> None:
         """Keep the pool whatever happens; ``plans``: all known of it. Returns when they are all done with."""
         known = {plan.name: plan for plan in plans}
+        pause_s = PAUSE_S
         while True:
+            began = self._runtime.clock.monotonic()
             try:
                 return await self._keep(known)
             except LostHistory as error:
@@ -67,7 +70,9 @@ class Keeper:
                 self._log.warning("the pool rests for a moment", error=str(error))
             except Exception:
                 self._log.exception("unexpected failure, starting the pool again")
-            await self._runtime.clock.sleep(PAUSE_S)
+            lasted_s = self._runtime.clock.monotonic() - began
+            pause_s = PAUSE_S if lasted_s > LONGEST_PAUSE_S else min(2 * pause_s, LONGEST_PAUSE_S)
+            await self._runtime.clock.sleep(pause_s)
 
     async def _keep(self, known: dict[str, Plan]) -> None:
         # The ledger is read first: what it has seen is in the stream by then, or the stream has lost it.

@@ -131,7 +131,7 @@ class Wants:
             yield step
         while pod := self._replicas.due((Kind.UNREMOVED,), self._now):
             content = target if self._of_target(pod) else stable
-            if content is None:
+            if content is None or self._view.standing(pod, self._plan.name).given_up:
                 return
             step = self._bring(pod, content)
             if step.costs and (self._plan.held or not self._affordable()):
