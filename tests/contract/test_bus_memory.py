@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
+from tests.virtual_clock import VirtualClock
 from tranche.bus.memory import MemoryBroker, MemoryBus
 from tranche.bus.port import ConsumerSpec, Endpoint, Request, StreamSpec
 from tranche.errors import LostHistory, Refused, Unavailable, Unknown
@@ -195,69 +191,8 @@ async def test_schedules_are_refused_where_the_stream_takes_none(bus: MemoryBus)
 # --- any clock ---
 
 
-class Virtual:
-    """A clock that jumps to the next moment somebody waits for."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._numbers = itertools.count()
-
-    def now(self) -> datetime:
-        return datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=self.time)
-
-    def monotonic(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        woken = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (self.time + seconds, next(self._numbers), woken))
-        await woken
-
-    @asynccontextmanager
-    async def timeout(self, seconds: float | None) -> AsyncIterator[None]:
-        alarm = asyncio.ensure_future(self.sleep(seconds if seconds is not None else 1e9))
-        task = asyncio.current_task()
-        assert task is not None
-        rang = False
-
-        def ring(_: asyncio.Future[None]) -> None:
-            nonlocal rang
-            if not alarm.cancelled():
-                rang = True
-                task.cancel()
-
-        alarm.add_done_callback(ring)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if rang and not task.uncancel():
-                raise TimeoutError from None
-            raise
-        finally:
-            alarm.remove_done_callback(ring)
-            alarm.cancel()
-
-    async def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Until the work is done, moving on whenever nobody has anything to do now."""
-        task = asyncio.ensure_future(work)
-        while not task.done():
-            for _ in range(50):
-                await asyncio.sleep(0)
-            if task.done():
-                break
-            while self._waiting and self._waiting[0][2].done():
-                heapq.heappop(self._waiting)
-            self.time, _, woken = heapq.heappop(self._waiting)
-            woken.set_result(None)
-        await task
-
-
 async def test_hours_pass_in_no_time_on_a_virtual_clock() -> None:
-    clock = Virtual()
+    clock = VirtualClock()
     runtime = Runtime(clock, SystemDice(), SystemTasks())
     bus = MemoryBus(MemoryBroker(clock), runtime)
 
@@ -308,12 +243,13 @@ async def test_hours_pass_in_no_time_on_a_virtual_clock() -> None:
                 await bus.request("api.ask", b"", timeout_s=10)
             assert clock.monotonic() == began + 10
 
-    await clock.run(story())
+    async with clock.running():
+        await story()
 
 
 async def test_the_same_order_of_tasks_gives_the_same_history() -> None:
     async def history() -> list[tuple[str, int]]:
-        clock = Virtual()
+        clock = VirtualClock()
         bus = MemoryBus(MemoryBroker(clock), Runtime(clock, SystemDice(), SystemTasks()))
         await bus.ensure([EVENTS], replicas=1, create=True)
 
@@ -321,10 +257,8 @@ async def test_the_same_order_of_tasks_gives_the_same_history() -> None:
             for number in range(5):
                 await bus.publish(f"events.{name}.{number}", b"")
 
-        async def story() -> None:
+        async with clock.running():
             await asyncio.gather(*(write(name) for name in "abc"))
-
-        await clock.run(story())
         async with bus.follow("EVENTS", ["events.>"], start=1) as follow:
             return [(one.subject, one.sequence) for one in await follow.catch_up(wait_s=1)]
 

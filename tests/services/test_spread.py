@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from tests.virtual_clock import VirtualClock
 from tranche.bus.memory import MemoryBroker, MemoryBus
 from tranche.bus.nats import connect
 from tranche.bus.port import Bus
@@ -18,29 +18,13 @@ from tranche.bus.server import NatsServer, embedded_server
 from tranche.bus.spread import LEASE_S, RENEW_S, Key, Spread, first_choice
 from tranche.contract import subjects
 from tranche.errors import Unknown
-from tranche.runtime import Runtime, SystemClock, system_runtime
+from tranche.runtime import Runtime, system_runtime
 from tranche.streams import STREAMS
 
 KEYS = frozenset((f"shop-{number}", "web-base") for number in range(12))
 LEASES = [stream for stream in STREAMS if stream.name == subjects.bucket_stream(subjects.LEASES)]
 SECOND_LOOK_S = LEASE_S + RENEW_S + 1.0
 """After a silent death: its leases end, and the next turn of another finds that."""
-
-
-class QuickClock(SystemClock):
-    """Twenty times as fast."""
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(0, tz=super().now().tzinfo) + timedelta(seconds=self.monotonic())
-
-    def monotonic(self) -> float:
-        return super().monotonic() * 20
-
-    async def sleep(self, seconds: float) -> None:
-        await super().sleep(seconds / 20)
-
-    def timeout(self, seconds: float | None) -> Any:
-        return super().timeout(None if seconds is None else seconds / 20)
 
 
 @dataclass
@@ -78,7 +62,9 @@ async def ground(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator
         if request.param == "nats":
             server = await stack.enter_async_context(embedded_server(tmp_path / "nats"))
         else:
-            runtime = replace(runtime, clock=QuickClock())
+            clock = VirtualClock()
+            await stack.enter_async_context(clock.running())
+            runtime = replace(runtime, clock=clock)
         ground = Ground(runtime, server, MemoryBroker(runtime.clock))
         async with ground.connected("setup") as bus:
             await bus.ensure(LEASES, replicas=1, create=True)
@@ -128,7 +114,7 @@ def fair(name: str, *members: str) -> frozenset[Key]:
 
 async def test_one_member_holds_everything(ground: Ground) -> None:
     async with Member(ground, "one") as one:
-        assert await ground.until(lambda: one.held == KEYS) < 1.5
+        await ground.until(lambda: one.held == KEYS)
         assert one.spread.changed.is_set()
         one.spread.changed.clear()
 
@@ -185,19 +171,20 @@ async def test_who_comes_back_under_the_same_name_goes_on(ground: Ground) -> Non
         await one.die()
 
     async with Member(ground, "one") as again:
-        assert await ground.until(lambda: again.held == KEYS) < 1.5
+        await ground.until(lambda: again.held == KEYS, within_s=RENEW_S)
 
 
 # --- troubles, in memory ---
 
 
 @pytest.fixture
-async def memory() -> Ground:
-    runtime = replace(system_runtime(), clock=QuickClock())
+async def memory() -> AsyncIterator[Ground]:
+    clock = VirtualClock()
+    runtime = replace(system_runtime(), clock=clock)
     ground = Ground(runtime, None, MemoryBroker(runtime.clock))
-    async with ground.connected("setup") as bus:
+    async with clock.running(), ground.connected("setup") as bus:
         await bus.ensure(LEASES, replicas=1, create=True)
-    return ground
+        yield ground
 
 
 async def test_who_is_cut_off_knows_that_its_leases_have_ended(memory: Ground) -> None:
