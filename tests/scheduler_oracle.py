@@ -16,7 +16,9 @@ NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
 
 def content(revision: int, module: str = "cart") -> Content:
-    return Content(revision=revision, module=module, version=f"{revision}.0.0", url=f"http://m/{revision}.jar")
+    return Content(
+        revision=revision, module=module, version=f"{revision}.0.0", url=f"http://m/{revision}.jar"
+    )
 
 
 def entry(revision: int = 1, state: str = "available", **facts) -> ModuleEntry:
