@@ -203,6 +203,14 @@ async def test_a_plan_that_releases_nothing_is_counted_and_answered(stage: Stage
     assert not ledger.claims
 
 
+async def test_a_peer_is_counted_again_when_pods_appear_without_the_module(stage: Stage) -> None:
+    async with stage.scheduler():
+        await stage.tell(plan(mode="open", replicas=ALL, wanted=ALL, updated=0, stable=None))
+        await stage.wait_progress(lambda said: said.pods == 0)
+        await stage.pods(3)
+        await stage.wait_progress(lambda said: said.pods == 3)
+
+
 async def test_a_rollout_stays_within_its_budget_and_level(stage: Stage) -> None:
     await stage.pods(10, revision=1)
     async with stage.scheduler(), stage.executor(0.05):

@@ -11,7 +11,7 @@ from tranche.bus.cas import Held
 from tranche.bus.port import Bus, Stored
 from tranche.contract import subjects
 from tranche.contract.ledger import Claim, Ledger
-from tranche.contract.plan import Plan
+from tranche.contract.plan import ALL, Plan
 from tranche.contract.progress import Progress
 from tranche.contract.record import PodRecord
 from tranche.errors import Conflict, LostHistory, TrancheError, Unknown
@@ -246,6 +246,7 @@ class _Pool:
     def _say(self) -> float:
         """Say the progress that is due; seconds until more is."""
         self._unsaid |= self._view.touched & self._view.plans.keys()
+        self._unsaid |= self._peers_that_grew()
         self._view.touched.clear()
         ledger = self._held.value
         if self._view.position < ledger.seen:
@@ -263,6 +264,14 @@ class _Pool:
             self._unsaid.discard(name)
             self._say_one(plan, now)
         return wait_s
+
+    def _peers_that_grew(self) -> set[str]:
+        """Peers whose pods came or went without the module on them: no replica changed, and yet the answer."""
+        return {
+            name
+            for name, (said, _) in self._said.items()
+            if self._view.plans[name].wanted == ALL and said.pods != self._view.counted(name)
+        }
 
     def _due_in(self, plan: Plan, now: float) -> float:
         """At once when nothing moves any more or the plan is new; else a few times per second."""
