@@ -56,8 +56,8 @@ async def _up(desk: Desk, wish: Wish) -> None:
     pods = _pods(wish, desk)
     async with _server(desk, wish) as url:
         echo = say if wish.show_logs else None
-        plainly = {} if desk.screen.live else {"NO_COLOR": "1"}
-        children = services(url, wish.data / "logs", pods=pods, environment=plainly, echo=echo)
+        form = {} if desk.screen.live else {"TRANCHE_LOG": "json"}
+        children = services(url, wish.data / "logs", pods=pods, environment=form, echo=echo)
         say(f"NATS       {url}")
         async with running(children, desk.runtime, say=desk.screen.error):
             if not wish.show_logs:
