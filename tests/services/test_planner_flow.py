@@ -230,6 +230,20 @@ async def test_what_is_refused_is_kept_and_shown(scene: Scene) -> None:
     await scene.status(lambda status: not status.problems)
 
 
+async def test_an_answer_never_goes_where_the_asker_may_not_write(scene: Scene) -> None:
+    await scene.apply("1.0.0", replicas=3)
+    told = await scene.plan(lambda plan: plan.mode == "open")
+    plans = subjects.plan("shop", "web-base", "cart")
+    event = subjects.event("shop", "cart", "explode")
+
+    await scene.bus.publish(event, b"{}", headers={subjects.REPLY_HEADER: plans})
+
+    assert json.loads(await _rejected(scene, subjects.rejected("shop", "cart")))["subject"] == event
+    stored = await scene.bus.last(subjects.PLANS, plans)
+    assert stored is not None
+    assert stored.data == told.encode()
+
+
 @pytest.mark.parametrize("verb", ["promote", "undo", "explain", "history", "freeze"])
 async def test_verbs_of_a_later_release_are_refused(scene: Scene, verb: str) -> None:
     answer = await scene.bus.request(subjects.api("shop", verb), b'{"name": "cart"}', timeout_s=2)
