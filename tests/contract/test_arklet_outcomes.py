@@ -285,3 +285,16 @@ async def test_giving_up_leaves_no_connection_behind(client: ArkletClient) -> No
             await client.query(base.address)
         many = [client.query(base.address) for _ in range(50)]
         assert {told.bizzes for told in await asyncio.gather(*many)} == {()}
+
+
+async def test_a_failure_whose_reason_is_written_a_moment_later(client: ArkletClient) -> None:
+    record = {"requestId": "id-1", "status": "FAILED"}
+    told = [record, {**record, "message": "install biz not success!"}]
+    bodies = [
+        b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps({"code": "SUCCESS", "data": one}).encode() for one in told
+    ]
+    async with wire(*map(says, bodies)) as base:
+        operation = await client.operation(base.address, "id-1")
+
+    assert operation.failure is not None
+    assert operation.failure.message == "install biz not success!"

@@ -203,6 +203,23 @@ async def test_taking_over_is_looking_and_noting(bus: NatsBus, tmp_path: Path) -
         assert ran(here.fleet["web-base-1"]) == ["install cart:1.0.0"]
 
 
+async def test_going_back_to_what_serves_beside_a_failure_disturbs_nothing(
+    bus: NatsBus, tmp_path: Path
+) -> None:
+    async with stage(bus, tmp_path) as here:
+        await here.start(observing=False)
+        await here.bring("web-base-1")
+        failed = await here.bring("web-base-1", "replace", 2, beside=True)
+        assert failed.modules["cart"].state == "failed"
+        before = ran(here.fleet["web-base-1"])
+
+        back = await here.bring("web-base-1", "observe", 1)
+
+        entry = back.modules["cart"]
+        assert (entry.version, entry.revision, entry.state, entry.serving) == ("1.0.0", 1, "available", None)
+        assert ran(here.fleet["web-base-1"]) == before
+
+
 async def test_a_withdrawn_claim_ends_unchanged(bus: NatsBus, tmp_path: Path) -> None:
     async with stage(bus, tmp_path) as here:
         await here.start()

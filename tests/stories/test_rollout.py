@@ -116,6 +116,26 @@ async def test_a_broken_version_is_held_and_aborted(shop: Installation) -> None:
     assert judge.versions_now(timelines, "cart", time.time()) == {"1.0.0": 6}
 
 
+async def test_versions_that_cannot_stand_side_by_side_are_held_and_aborted_with_nothing_down(
+    shop: Installation,
+) -> None:
+    options = {"replicas": 4, "upgradePolicy": "install_then_uninstall", "maxUnavailable": 0}
+    async with tranche.connect(shop.nats.url) as client:
+        await client.apply(manifest("cart", "1.0.0", **options))
+        await seen(client, "cart", phase("Healthy", generation=1))
+        began = time.time()
+
+        await client.apply(manifest("cart", "2.0.0", batchCount=2, **options))
+        held = await seen(client, "cart", phase("Degraded"))
+        assert any("uninstall_then_install" in one.message for one in held.problems)
+        await client.abort("shop", "cart", by="tester")
+        await seen(client, "cart", phase("Aborted"))
+
+    timelines = await shop.timelines("web-base")
+    assert judge.lowest_serving(timelines, "cart", began, time.time()) == 4
+    assert judge.versions_now(timelines, "cart", time.time()) == {"1.0.0": 4}
+
+
 async def test_a_failure_that_passes_is_tried_again(shop: Installation) -> None:
     async with tranche.connect(shop.nats.url) as client:
         await shop.fleet.arm(Fault(Kind.INSTALL_FAILS, times=1, words="artifact-refused"), "web-base-1")

@@ -96,6 +96,16 @@ def test_replacement_order() -> None:
     assert [claim.costs for claim in choice.claims] == [False, False, False, False, True, True]
 
 
+def test_what_never_took_the_place_of_stable_is_noted_on_the_way_back_and_nothing_is_disturbed() -> None:
+    found = [record("a", {"cart": entry(2, "failed", serving=serving(1))}), record("b", {"cart": entry(1)})]
+    back = plan(
+        mode="abort", target=content(1), target_revisions=(1,), replicas=2, max_unavailable=0, generation=3
+    )
+    choice = chosen(back, *found)
+    assert pods(choice) == [("observe", "a")]
+    assert [(claim.revision, claim.costs) for claim in choice.claims] == [(1, False)]
+
+
 def test_removal_order() -> None:
     found = [
         record("a", {"cart": entry(2)}),

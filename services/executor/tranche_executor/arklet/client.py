@@ -40,6 +40,8 @@ LARGEST_ANSWER = 4 * 1024 * 1024
 LARGEST_REQUEST = 1024 * 1024
 """Above it arklet answers 413 and leaves the connection open."""
 CONNECTIONS = 1000
+REASON_S = 0.1
+"""After so long a failed operation's record has its reason."""
 
 
 @dataclass(slots=True)
@@ -100,7 +102,17 @@ class ArkletClient:
         _done(await self._call(address, "switchBiz", {"bizName": name, "bizVersion": version}))
 
     async def operation(self, address: str, request_id: str) -> Operation:
-        """What the base remembers of a request id; state ``UNKNOWN`` where it has no record."""
+        """What the base remembers of a request id; state ``UNKNOWN`` where it has no record.
+
+        A failure without a reason is asked for once more: the reason is written a moment later.
+        """
+        operation = await self._remembered(address, request_id)
+        if not operation.unexplained:
+            return operation
+        await self._clock.sleep(REASON_S)
+        return await self._remembered(address, request_id)
+
+    async def _remembered(self, address: str, request_id: str) -> Operation:
         answer = await self._call(address, "queryBizOps", {"requestId": request_id})
         if isinstance(answer, Declined) and "Not found" not in answer.message:
             raise BaseRefused(explain(answer))

@@ -14,6 +14,9 @@ DEEPEST = 20
 """Causes of causes that are followed."""
 
 
+NO_REASON = "no reason was given"
+
+
 class Cause(StrEnum):
     """What was at fault."""
 
@@ -104,7 +107,7 @@ def explain_record(message: str, throwable: object) -> Failure:
     <Cause.UNKNOWN: 'unknown'>
     """
     causes = list(_causes(throwable))
-    return _judge("\n".join((message, *causes)), causes[-1] if causes else message or "no reason was given")
+    return _judge("\n".join((message, *causes)), causes[-1] if causes else message or NO_REASON)
 
 
 def _judge(said: str, words: str) -> Failure:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tranche_executor.arklet.failure import Cause, Failure, explain_record
+from tranche_executor.arklet.failure import NO_REASON, Cause, Failure, explain_record
 from tranche_executor.arklet.wire import Declined, Done, Nonsense, first_bytes, text_of
 
 BURNT = "tranche-burnt"
@@ -43,6 +43,11 @@ class Operation:
     def over(self) -> bool:
         """Whether nothing of it runs any more, nor ever will."""
         return self.state is OperationState.SUCCEEDED or self.failure is not None
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether it failed and the record does not say why: arklet writes the state before the reason."""
+        return self.failure is not None and self.failure.message == NO_REASON
 
     @property
     def burnt(self) -> bool:

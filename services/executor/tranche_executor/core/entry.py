@@ -222,15 +222,15 @@ def _named(claim: Claim, version: str, now: datetime) -> ModuleEntry:
 def _observed(
     entry: ModuleEntry | None, claim: Claim, content: Content | None, bizzes: Bizzes, now: datetime
 ) -> ModuleEntry | None:
-    """Taking over: what is there at the target's version is ours from now on."""
+    """Taking over: what serves at the target's version is ours from now on, also where something else failed."""
     seen = fold(entry, bizzes.of(claim.module), now)
-    if seen is None or content is None or not claim.revision or seen.version != content.version:
+    if seen is None or content is None or not claim.revision:
         return seen
-    if seen.state == "failed":
-        return seen
-    return seen.but(
-        revision=claim.revision, generation=claim.generation, batch=claim.batch, token=claim.token
-    )
+    if any(
+        biz.version == content.version and biz.state is BizState.ACTIVATED for biz in bizzes.of(claim.module)
+    ):
+        return _named(claim, content.version, now)
+    return seen
 
 
 def _failed(

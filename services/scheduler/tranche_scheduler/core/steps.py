@@ -46,10 +46,19 @@ def bring(pod: str, entry: ModuleEntry | None, ready: bool, content: Content, pl
     """The step that makes the content run on a pod, whatever runs or failed there."""
     if entry is None or not (ready and entry.serves):
         return Step(pod, "install", content)
+    if entry.serving is not None and _runs(entry.serving.revision, content, plan):
+        # What failed never took its place: it is looked at and noted, nothing is disturbed.
+        return Step(pod, "observe", content)
     running = entry.serving.version if entry.serving is not None else entry.version
     # The same version cannot stand beside itself: it is taken away first (design 1.4).
     beside = plan.upgrade_policy == "install_then_uninstall" and running != content.version
     return Step(pod, "replace", content, beside=beside, costs=not beside)
+
+
+def _runs(revision: int, content: Content, plan: Plan) -> bool:
+    """Whether a revision number stands for this content."""
+    numbers = (plan.target_revisions, plan.stable_revisions)
+    return any(revision in known and content.revision in known for known in numbers)
 
 
 class Wants:
