@@ -39,6 +39,30 @@ async def test_a_base_that_is_silent_before_anything_was_sent_is_unreachable(
         await here.known("web-base-1")
 
 
+async def test_another_base_behind_the_same_address_is_left_alone_until_it_was_looked_at(
+    bus: NatsBus, tmp_path: Path
+) -> None:
+    async with stage(bus, tmp_path) as here:
+        executor = await here.start(observing=False)
+        await here.bring("web-base-1")
+        pod = here.fleet["web-base-1"]
+        before = ran(pod)
+        pod.arm(Fault(Kind.IDENTITY, words="10.9.9.9", times=None))
+
+        record = await here.bring("web-base-1", "replace", 2)
+
+        assert (state(record), record.ready) == ("unchanged", False)
+        assert "another base answers" in record.message
+        assert "10.9.9.9" in record.message
+        assert ran(pod) == before
+        await executor.stop()
+        await here.start("executor-2")
+        seen = await here.known("web-base-1")
+        assert seen.base_identity == "10.9.9.9"
+        done = await here.bring("web-base-1", "replace", 2)
+        assert state(done) == "done"
+
+
 async def test_a_base_that_falls_silent_in_between_is_stuck_until_it_answers(
     bus: NatsBus, tmp_path: Path
 ) -> None:

@@ -179,6 +179,8 @@ class Operating:
         if isinstance(seen, Silence):
             return await self._silent(seen, pauses)
         await self._heard()
+        if (stranger := self._stranger(seen)) is not None and self.before is not None:
+            return await self._end(entry.Unreachable(stranger), None)
         step = decide(self._situation(seen))
         match step:
             case Done() | Failed():
@@ -193,6 +195,13 @@ class Operating:
                     return await self._check(seen)
                 await self._change(step, seen, pauses)
                 return None
+
+    def _stranger(self, seen: Bizzes) -> str | None:
+        """Why this is not the base that was counted on: its address was given to another (design 2.2)."""
+        known, found = self._record.base_identity, seen.base_identity
+        if not known or not found or known == found:
+            return None
+        return f"another base answers at {self._record.address}: it is {found}, expected {known}"
 
     @property
     def _unchecked(self) -> bool:
