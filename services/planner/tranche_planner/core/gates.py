@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from tranche.contract.message import rfc3339
 from tranche.contract.status import GateStatus
 from tranche_planner.core.document import Batch, Document
 from tranche_planner.core.verification import verified
@@ -93,7 +92,7 @@ def told(gate: Gate, document: Document) -> GateStatus:
             message = f"batch {batch} is not yet as it should be; opens by itself when it is"
             return GateStatus(gate="verified", since=since, message=message)
         case Graying(since, until, batch):
-            message = f"batch {batch} is watched until {rfc3339(until)}; opens by itself then"
+            message = f"batch {batch} is watched until {in_words(until)}; opens by itself then"
             return GateStatus(gate="grayTime", since=since, until=until, message=message)
         case Unconfirmed(since, batch):
             command = f"tranche confirm {where} --batch {batch}"
@@ -107,6 +106,16 @@ def told(gate: Gate, document: Document) -> GateStatus:
             return GateStatus(gate="freeze", since=since, until=until, unblock=command, message=reason)
         case _:
             assert_never(gate)
+
+
+def in_words(at: datetime) -> str:
+    """A moment as people read it.
+
+    >>> from datetime import UTC
+    >>> in_words(datetime(2026, 1, 31, 9, 30, 0, 123000, tzinfo=UTC))
+    '2026-01-31 09:30:00 UTC'
+    """
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _shut(document: Document, now: datetime) -> Iterator[Gate]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from tranche.contract.message import rfc3339
 from tranche.contract.progress import Progress
 from tranche.contract.status import BatchState, Phase
 from tranche_planner.core.document import Document
-from tranche_planner.core.gates import Graying, Unconfirmed, shut
+from tranche_planner.core.gates import Graying, Unconfirmed, in_words, shut
 from tranche_planner.core.plans import wanted
 from tranche_planner.core.verification import fresh, given_up, verified
 
@@ -121,10 +120,10 @@ def _waiting(document: Document, now: datetime) -> Standing | None:
     graying = next((gate for gate in gates if isinstance(gate, Graying)), None)
     if any(isinstance(gate, Unconfirmed) for gate in gates):
         command = f"tranche confirm {document.namespace}/{document.name} --batch {rollout.current}"
-        too = f", and its gray time ends at {rfc3339(graying.until)}" if graying else ""
+        too = f", and its gray time ends at {in_words(graying.until)}" if graying else ""
         return Standing("Waiting", "AwaitingConfirm", f"{which} and waits for a person{too}", command)
     if graying:
-        return Standing("Waiting", "GrayTime", f"{which} and is watched until {rfc3339(graying.until)}")
+        return Standing("Waiting", "GrayTime", f"{which} and is watched until {in_words(graying.until)}")
     return Standing("Waiting", "Paused", f"{which}; the pause is on its way to the scheduler")
 
 
