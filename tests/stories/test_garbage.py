@@ -15,6 +15,8 @@ from tests.installation import installation, manifest, phase, seen
 
 pytestmark = pytest.mark.nats
 
+VERBS = ("apply", "delete", "confirm", "pause", "resume", "abort")
+
 GARBAGE: list[tuple[str, bytes]] = [
     ("tranche.deployments.shop.cart.apply", b"not json at all \xff\xfe"),
     ("tranche.deployments.shop.cart.apply", b""),
@@ -39,6 +41,20 @@ GARBAGE: list[tuple[str, bytes]] = [
 ]
 
 
+ASKED: list[tuple[str, bytes]] = [
+    *((f"tranche.api.shop.{verb}", body) for verb in VERBS for body in (b"", b"\xff\xfe{", b"[]", b"null")),
+    *((f"tranche.api.shop.{verb}", b'{"name": "cart", "surprise": 1}') for verb in VERBS),
+    *((f"tranche.api.shop.{verb}", b'{"name": ["cart"]}') for verb in VERBS),
+    ("tranche.api.other.apply", json.dumps(manifest("cart")).encode()),
+    ("tranche.api._all.delete", b'{"name": "cart"}'),
+    ("tranche.api.=ZZ.delete", b'{"name": "cart"}'),
+    ("tranche.api.shop.delete", b'{"name": "=2E.>"}'),
+    ("tranche.api.shop.get", b'{"name": "absent"}'),
+    ("tranche.api.shop.list", b'{"limit": "all"}'),
+    ("tranche.api.shop.pods", b'{"name": "cart", "continue": 7}'),
+]
+
+
 async def test_garbage_is_rejected_with_its_reason_and_changes_nothing(tmp_path: Path) -> None:
     async with (
         installation(tmp_path, "shop/web-base:3") as here,
@@ -53,6 +69,10 @@ async def test_garbage_is_rejected_with_its_reason_and_changes_nothing(tmp_path:
             for subject, payload in GARBAGE:
                 await js.publish(subject, payload)
             rejected = await _rejected(js, len(GARBAGE))
+            answers = {
+                (subject, payload): json.loads((await connection.request(subject, payload, timeout=5)).data)
+                for subject, payload in ASKED
+            }
         finally:
             await connection.close()
 
@@ -61,6 +81,9 @@ async def test_garbage_is_rejected_with_its_reason_and_changes_nothing(tmp_path:
             assert one["accepted"] is False
             assert one["errors"], one
             assert all(error["message"] for error in one["errors"])
+        for asked, answer in answers.items():
+            assert answer["accepted"] is False, asked
+            assert all(error["message"] for error in answer["errors"]), asked
         after = await client.get("shop", "cart")
         assert (after.phase, after.generation, after.available) == ("Healthy", before.generation, 3)
         answer = await client.apply(manifest("cart", "1.0.0", replicas=3))

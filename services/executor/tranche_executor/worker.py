@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from tranche.bus.cas import HEADERS, Held
+from tranche.bus.cas import Held
 from tranche.bus.port import Bus, Delivery, Pull
+from tranche.bus.rejection import keep_rejected
 from tranche.contract import subjects
-from tranche.contract.answer import FieldError, RefusedAnswer
+from tranche.contract.answer import refused
 from tranche.contract.content import Content
 from tranche.contract.ledger import Claim, Ledger
 from tranche.contract.record import PodRecord
@@ -247,19 +248,8 @@ class Worker:
 
     async def _reject(self, delivery: Delivery, reason: str) -> None:
         """Keep what makes no sense with its reason, then never see it again."""
-        message = delivery.message
-        answer = RefusedAnswer(errors=(FieldError(field="", message=reason),)).model_dump(by_alias=True)
-        text = message.data[:4096].decode(errors="replace")
-        note = _Rejected(**answer, subject=message.subject, payload=text)
         try:
-            await self.bus.publish(subjects.rejected(), note.encode(), headers=HEADERS)
+            await keep_rejected(self.bus, delivery.message, refused(reason))
         except Refused as error:
-            log.error("not_rejected", subject=message.subject, reason=str(error))
+            log.error("not_rejected", subject=delivery.message.subject, reason=str(error))
         await delivery.term()
-
-
-class _Rejected(RefusedAnswer):
-    """As the contract keeps what was refused (design 3.1)."""
-
-    subject: str
-    payload: str

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import structlog
 
 from tranche.bus.port import Delivery, Stored
+from tranche.bus.rejection import keep_rejected
 from tranche.contract import subjects
 from tranche.contract.answer import AcceptedAnswer, RefusedAnswer, refused
 from tranche.errors import Refused, Unavailable
 from tranche_planner.core.wishes import read_wish
 from tranche_planner.desk import Desk, mark_of
-from tranche_planner.rejecting import keep_rejected
 
 
 class Events:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tranche.bus.port import Delivery
+from tranche.bus.rejection import keep_rejected
 from tranche.contract import subjects
 from tranche.contract.answer import refused
 from tranche.contract.progress import Progress
 from tranche_planner.desk import Desk, mark_of
-from tranche_planner.rejecting import keep_rejected
 
 
 class ProgressMessages:
@@ -25,7 +25,7 @@ class ProgressMessages:
                 raise ValueError("it stands on the subject of another deployment")
         except ValueError as error:
             answer = refused(f"this is no progress: {error}")
-            await keep_rejected(self._desk.bus, message, answer, place=None)
+            await keep_rejected(self._desk.bus, message, answer)
             await delivery.term()
             return
         await self._desk.progress(progress, mark_of(message), again=delivery.attempt > 1)

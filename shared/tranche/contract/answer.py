@@ -35,6 +35,13 @@ class RefusedAnswer(Message):
     errors: tuple[FieldError, ...]
 
 
+class Rejection(RefusedAnswer):
+    """A refused message as it is kept on ``tranche.rejected.>``. ``payload``: its first 4 kB as text."""
+
+    subject: str
+    payload: str
+
+
 Answer = Annotated[AcceptedAnswer | RefusedAnswer, Field(discriminator="accepted")]
 
 _ANSWER: TypeAdapter[AcceptedAnswer | RefusedAnswer] = TypeAdapter(Answer)
