@@ -65,8 +65,9 @@ class Fleet:
     ) -> None:
         for pod in self._pods.values():
             pod.server.close()
-        # Cut connections are closed in the next turn of the event loop.
-        await self._runtime.clock.sleep(0)
+        # Connections being taken are made, cut and closed in one turn of the event loop each.
+        for _ in range(3):
+            await self._runtime.clock.sleep(0)
         if self._tasks is not None:
             await self._tasks.__aexit__(kind, error, trace)
 

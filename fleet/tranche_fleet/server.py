@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -54,6 +55,9 @@ class Connection(asyncio.Protocol):
         # By duty, not by class: uvloop's transports do not inherit from asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         self._server.connections.add(self)
+        if self._server.closed:
+            # It was taken in the turn in which the server closed.
+            self.cut()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gone = True
@@ -124,9 +128,17 @@ class BaseServer:
 
     def shut(self) -> None:
         """Refuse new connections; open ones go on."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._server is None:
+            return
+        loop = asyncio.get_running_loop()
+        for listening in self._server.sockets:
+            loop.remove_reader(listening.fileno())
+            with contextlib.suppress(OSError):  # elsewhere than on Linux it ends with the close below
+                listening.shutdown(socket.SHUT_RDWR)
+        # A connection taken in this turn of the loop is made in the next, and asyncio leaks it once the server
+        # is closed.
+        loop.call_soon(self._server.close)
+        self._server = None
 
     def close(self) -> None:
         """Refuse and cut everything, and forget the timer."""

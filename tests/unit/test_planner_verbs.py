@@ -233,7 +233,7 @@ def test_a_change_of_confirm_batch_num_confirms() -> None:
         ("explode", b"{}", "expected one of apply, delete"),
         ("promote", b"{}", "not supported yet by this release"),
         ("apply", b"", "got nothing"),
-        ("apply", b"[" * 5000, "nests too deeply"),
+        ("apply", b"[" * 200_000, "nests too deeply"),
         ("apply", b"[]", "expected a ModuleDeployment"),
         ("apply", b"not json \xff", "expected a JSON object"),
         ("abort", b'{"by": NaN}', "NaN is no JSON"),
