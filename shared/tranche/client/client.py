@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 from tranche.bus.port import Bus
@@ -12,6 +13,9 @@ from tranche.client.asking import Question
 from tranche.client.until import Outcome, Until, judge
 from tranche.contract import subjects
 from tranche.contract.answer import AcceptedAnswer, FieldError, RefusedAnswer, read_answer
+from tranche.contract.explanation import Explanation, RevisionHistory
+from tranche.contract.message import rfc3339
+from tranche.contract.preview import Preview
 from tranche.contract.record import PodRecord
 from tranche.contract.status import Status
 from tranche.errors import Refused, Unavailable, Unknown
@@ -84,10 +88,104 @@ class Client:
         return await self._about(namespace, name, "abort", by=by, reason=reason)
 
     async def delete(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        abandon: bool = False,
+        by: str | None = None,
+        reason: str | None = None,
+    ) -> AcceptedAnswer:
+        """Uninstall all replicas and forget the deployment; ``abandon``: pods that do not answer keep theirs."""
+        return await self._about(namespace, name, "delete", abandon=abandon or None, by=by, reason=reason)
+
+    async def promote(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        full: bool = False,
+        by: str | None = None,
+        reason: str | None = None,
+    ) -> AcceptedAnswer:
+        """Open the gates of the batch that waits; ``full``: all remaining ones of this rollout."""
+        return await self._about(namespace, name, "promote", full=full or None, by=by, reason=reason)
+
+    async def retry(
         self, namespace: str, name: str, *, by: str | None = None, reason: str | None = None
     ) -> AcceptedAnswer:
-        """Uninstall all replicas and forget the deployment."""
-        return await self._about(namespace, name, "delete", by=by, reason=reason)
+        """Try failed replicas again, or an aborted wish from the start."""
+        return await self._about(namespace, name, "retry", by=by, reason=reason)
+
+    async def restart(
+        self, namespace: str, name: str, *, by: str | None = None, reason: str | None = None
+    ) -> AcceptedAnswer:
+        """Install the same content again on every replica, as a new rollout."""
+        return await self._about(namespace, name, "restart", by=by, reason=reason)
+
+    async def undo(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        revision: int | None = None,
+        fast: bool = False,
+        by: str | None = None,
+        reason: str | None = None,
+    ) -> AcceptedAnswer:
+        """Roll out an older revision, without one the last stable before; ``fast``: without gates."""
+        return await self._about(
+            namespace, name, "undo", revision=revision, fast=fast or None, by=by, reason=reason
+        )
+
+    async def replace(
+        self, namespace: str, name: str, pod: str, *, by: str | None = None, reason: str | None = None
+    ) -> AcceptedAnswer:
+        """Take the replica off a pod and place it anew."""
+        return await self._about(namespace, name, "replace", pod=pod, by=by, reason=reason)
+
+    async def scale(self, namespace: str, name: str, replicas: int) -> AcceptedAnswer:
+        """Change the number of replicas alone."""
+        return await self._about(namespace, name, "scale", replicas=replicas)
+
+    async def freeze(
+        self,
+        namespace: str | None = None,
+        *,
+        until: datetime | None = None,
+        by: str | None = None,
+        reason: str | None = None,
+    ) -> AcceptedAnswer:
+        """Disturb nothing new in a namespace, or in all; ``until``: it ends by itself then."""
+        body = {"until": rfc3339(until) if until else None, "by": by, "reason": reason}
+        given = {key: value for key, value in body.items() if value is not None}
+        return await self._verb(namespace or subjects.ALL_NAMESPACES, "freeze", given)
+
+    async def unfreeze(
+        self, namespace: str | None = None, *, by: str | None = None, reason: str | None = None
+    ) -> AcceptedAnswer:
+        """Lift a freeze."""
+        given = {key: value for key, value in {"by": by, "reason": reason}.items() if value is not None}
+        return await self._verb(namespace or subjects.ALL_NAMESPACES, "unfreeze", given)
+
+    async def plan(self, manifest: Mapping[str, Any], *, namespace: str | None = None) -> Preview:
+        """What applying the manifest would lead to, pod by pod; nothing is changed."""
+        place = namespace or _namespace_of(manifest) or DEFAULT_NAMESPACE
+        return await self._preview(place, manifest)
+
+    async def plan_of(self, namespace: str, name: str) -> Preview:
+        """What is still to come of the wish as it stands."""
+        return await self._preview(namespace, {"name": name})
+
+    async def explain(self, namespace: str, name: str) -> Explanation:
+        """Every gate and every clause of the budget."""
+        return await self._read(namespace, "explain", {"name": name}, Explanation.model_validate)
+
+    async def history(self, namespace: str, name: str) -> tuple[RevisionHistory, ...]:
+        """The revisions that are kept, oldest first."""
+        return await self._items(
+            namespace, "history", {"name": name}, RevisionHistory.model_validate, field="revisions"
+        )
 
     async def get(self, namespace: str, name: str) -> Status:
         """The status now, from a planner."""
@@ -158,8 +256,25 @@ class Client:
         except (ValueError, LookupError, TypeError) as error:
             raise _nonsense(verb, data) from error
 
+    async def _preview(self, namespace: str, body: Mapping[str, Any]) -> Preview:
+        """All pages of a preview, each batch whole."""
+        whole = await self._read(namespace, "plan", body, Preview.model_validate)
+        more = whole.continue_
+        while more:
+            page = await self._read(namespace, "plan", {**body, "continue": more}, Preview.model_validate)
+            if page.continue_ == more:
+                raise Unknown("the planner answered plan with the same page twice")
+            whole, more = _joined(whole, page), page.continue_
+        return whole.but(continue_=None)
+
     async def _items(
-        self, namespace: str, verb: str, body: Mapping[str, Any], parse: Callable[[Any], T]
+        self,
+        namespace: str,
+        verb: str,
+        body: Mapping[str, Any],
+        parse: Callable[[Any], T],
+        *,
+        field: str = "items",
     ) -> tuple[T, ...]:
         """All pages of an answer that comes in pages."""
         items: tuple[T, ...] = ()
@@ -169,7 +284,7 @@ class Client:
                 namespace,
                 verb,
                 {**body, **where},
-                lambda document: (tuple(map(parse, document["items"])), document.get("continue")),
+                lambda document: (tuple(map(parse, document[field])), document.get("continue")),
             )
             items += page
             if not more:
@@ -192,6 +307,15 @@ def _namespace_of(manifest: Mapping[str, Any]) -> str | None:
     namespace = metadata.get("namespace") if isinstance(metadata, Mapping) else None
     # Anything else is for the planner to refuse, with all other errors of the document.
     return namespace if isinstance(namespace, str) and namespace else None
+
+
+def _joined(whole: Preview, page: Preview) -> Preview:
+    """A preview with the pods of its next page; a batch may go on there."""
+    batches = {batch.index: batch for batch in whole.batches}
+    for batch in page.batches:
+        known = batches.get(batch.index)
+        batches[batch.index] = known.but(pods=(*known.pods, *batch.pods)) if known else batch
+    return whole.but(batches=tuple(batches[index] for index in sorted(batches)))
 
 
 def _statuses(namespace: str | None, name: str | None) -> str:

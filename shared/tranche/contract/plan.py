@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from tranche.contract.content import Content
-from tranche.contract.message import Message
+from tranche.contract.message import Message, Time
 
 ALL = -1
 """As a number of replicas: every pod (peer). As `updated`: every replica."""
@@ -45,8 +45,17 @@ class Plan(Message):
     max_unavailable: int | str | None = None
     """As the user wrote it; None: the default. Resolved against ``wanted`` by the quantity rules."""
     scheduling_policy: Literal["scatter", "stacking"] = "scatter"
-    upgrade_policy: Literal["uninstall_then_install", "install_then_uninstall"] = "uninstall_then_install"
+    upgrade_policy: Literal["uninstall_then_install", "install_then_uninstall", "scaleup_then_scaledown"] = (
+        "uninstall_then_install"
+    )
     failure_threshold: int = 0
+    min_ready_s: int = 0
+    """A replica counts as available once it ran for so many seconds and was looked at again at their end."""
+    retried_at: Time | None = None
+    """What failed before this is tried again, whatever its cause and however often it was tried."""
+    evict: tuple[str, ...] = ()
+    """Pods whose replica is taken off, where it is older than ``evicted_at``, and placed anew elsewhere."""
+    evicted_at: Time | None = None
     held: bool = False
     """Paused or frozen: nothing new is disturbed, what is down is brought back, lost replicas are remade."""
     held_at: int | None = None

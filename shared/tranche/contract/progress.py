@@ -66,6 +66,16 @@ class Progress(Message):
     """Claims in flight, withdrawn ones included until they ended."""
     down: int = 0
     """Replicas not at the target on pods that are down: in no batch, excused from its verification."""
+    maturing: int = 0
+    """At the target and running, not yet for ``min_ready_s``: not counted as available."""
+    mature_at: Time | None = None
+    """When the first of them may count."""
+    evicting: int = 0
+    """Replicas still to be taken off the pods the plan evicts."""
+    stuck: int = 0
+    """Claims whose operation is stuck."""
+    foreign: tuple[str, ...] = ()
+    """Versions of the module, not the target's, that somebody else installed: replaced without a way back."""
     surplus_unavailable: int = 0
     """Replicas above ``wanted`` that are not available: removed before the cutting."""
     placeable: int = 0
