@@ -199,8 +199,9 @@ class Client:
         """What is known of the pods of a deployment's pool."""
         return await self._items(namespace, "pods", {"name": name}, PodRecord.model_validate)
 
-    def watch(self, namespace: str, name: str | None = None) -> AsyncIterator[Status]:
-        """The last status first, then each new one, for ever; of all deployments where no name is given.
+    def watch(self, namespace: str | None = None, name: str | None = None) -> AsyncIterator[Status]:
+        """The last status first, then each new one, for ever; of all deployments where no name is given, of all
+        namespaces where none is.
 
         Goes on after the connection or the server was away, without gaps.
         """
