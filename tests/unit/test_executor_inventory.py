@@ -94,7 +94,10 @@ async def test_the_file_is_followed_and_a_bad_one_is_not(tmp_path: Path) -> None
     [
         ([], "TRANCHE_PODS"),
         (["--pods", "kubernetes"], "'kubernetes' is not supported yet by this release"),
-        (["--pods", "heartbeat:8080"], "not supported yet"),
+        (["--pods", "heartbeat:many"], "heartbeat:PORT with a port of 1 to 65535"),
+        (["--pods", "heartbeat:70000"], "heartbeat:PORT with a port of 1 to 65535"),
+        (["--pods", "heartbeat:1,heartbeat:2"], "heartbeat is named twice"),
+        (["--pods", "heartbeat:1", "--heartbeat-silence", "0"], "TRANCHE_HEARTBEAT_SILENCE"),
         (["--pods", "pods.yaml"], "is no source of pods; expected static:FILE"),
         (["--pods", "static:a", "--executor-parallel", "0"], "TRANCHE_EXECUTOR_PARALLEL"),
         (["--pods", "static:a", "--url-allow", "modules.example"], "TRANCHE_URL_ALLOW"),

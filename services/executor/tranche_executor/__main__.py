@@ -18,9 +18,13 @@ from tranche.service import Service, run
 from tranche.settings import load_or_exit
 from tranche_executor.arklet.artifact import JarCheck
 from tranche_executor.arklet.client import ArkletClient
+from tranche_executor.base import Base
+from tranche_executor.core.observation import Silence
 from tranche_executor.metrics import Metrics
 from tranche_executor.observer import Observer
-from tranche_executor.pods.choice import open_sources
+from tranche_executor.orphans import Orphans
+from tranche_executor.pods.choice import Ears, check_sources, follows_files, open_sources
+from tranche_executor.records import Records
 from tranche_executor.settings import ExecutorSettings
 from tranche_executor.worker import Worker
 
@@ -30,12 +34,12 @@ log = structlog.get_logger()
 async def work(service: Service, settings: ExecutorSettings) -> None:
     """Observe and work until asked to stop."""
     runtime = service.runtime
-    source = open_sources(settings.pods, runtime)
     if not settings.url_allow:
         log.warning("modules may come from any URL: set TRANCHE_URL_ALLOW")
     metrics = Metrics(service.registry)
     async with (
         ArkletClient(runtime.clock) as client,
+        open_sources(settings.pods, runtime, _ears(service, settings, client)) as source,
         JarCheck(_kept_jars(), runtime.clock) as jars,
         runtime.tasks.group() as group,
     ):
@@ -53,6 +57,9 @@ async def work(service: Service, settings: ExecutorSettings) -> None:
             group.spawn(source.run(), name="pods"),
             group.spawn(observer.run(), name="observer"),
         ]
+        if follows_files(settings.pods):
+            orphans = Orphans(runtime, source, spread, client, Records(service.bus, runtime))
+            watching.append(group.spawn(orphans.run(), name="orphans"))
         worker = Worker(
             service.bus,
             runtime,
@@ -72,6 +79,13 @@ async def work(service: Service, settings: ExecutorSettings) -> None:
             task.cancel()
 
 
+def _ears(service: Service, settings: ExecutorSettings, client: ArkletClient) -> Ears:
+    async def ask(address: str) -> bool:
+        return not isinstance(await Base(client, address).look(), Silence)
+
+    return Ears(service.bus, ask, settings.heartbeat_host, settings.heartbeat_silence)
+
+
 def _kept_jars() -> Path:
     """A folder of ours alone: jars are kept by digest, so the processes of one user share it."""
     folder = Path(tempfile.gettempdir()) / f"tranche-jars-{os.getuid()}"
@@ -89,7 +103,7 @@ def main() -> None:
     settings = load_or_exit(ExecutorSettings, program="tranche-executor")
     try:
         # Before anything else: a bad inventory is told also where there is no broker yet.
-        open_sources(settings.pods, system_runtime())
+        check_sources(settings.pods, system_runtime().clock)
     except Refused as error:
         print(f"tranche-executor: {error}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from tranche.bus.cas import Held
 from tranche.bus.port import Bus
 from tranche.bus.spread import Spread
-from tranche.contract.record import Operation
+from tranche.contract.record import PodRecord
 from tranche.errors import Conflict, TrancheError
 from tranche.runtime import Group, Runtime
 from tranche_executor.arklet.client import ArkletClient
 from tranche_executor.base import Base
-from tranche_executor.core.observation import Silence, changed, gone, observe, replaced
-from tranche_executor.core.pod import Pod, PodKey, PoolKey
+from tranche_executor.core.observation import Silence, changed, described, gone, observe, replaced
+from tranche_executor.core.pod import HEARTBEAT, Pod, PodKey, PoolKey
 from tranche_executor.metrics import Metrics
 from tranche_executor.pods.source import PodSource
 from tranche_executor.records import Records
@@ -41,6 +42,7 @@ class Watch:
     due: float
     silent: int = 0
     """How often it was silent in a row."""
+    silent_since: float = 0.0
     busy: bool = False
     again: bool = False
     """Something was said of it meanwhile: look again at once."""
@@ -61,7 +63,7 @@ class Observer:
     _queue: list[tuple[float, PodKey]] = field(default_factory=list)
     _known: dict[PodKey, Pod] = field(default_factory=dict)
     _pools: set[PoolKey] = field(default_factory=set)
-    """Pools that the source has, or had since we started: only of these we say that a pod is gone."""
+    """Pools that the source has, or had since we started."""
     _minded: set[PodKey] = field(default_factory=set)
     """Pods that were silent when somebody here worked on them: ours to watch until they answer."""
     _swept: dict[PoolKey, float] = field(default_factory=dict)
@@ -112,7 +114,8 @@ class Observer:
         self.spread.want(self._pools)
         held = {PoolKey(*key) for key in self.spread.held}
         now = self.runtime.clock.monotonic()
-        ours = {key: pod for key, pod in pods.items() if key.pool in held or key in self._minded}
+        beside = self._minded.union(self.source.unshared())
+        ours = {key: pod for key, pod in pods.items() if key.pool in held or key in beside}
         for key in self._watches.keys() - ours.keys():
             del self._watches[key]
             self._swept.pop(key.pool, None)
@@ -170,21 +173,55 @@ class Observer:
             if live is None or live.uid != pod.uid:
                 return SOON_S
             record = replaced(record, self.runtime.clock.now())
-        elif record is not None and not record.gone and _under_way(record.operation):
+        elif record is not None and not record.gone and _under_way(record) and not _in_doubt(record, pod):
             return SOON_S
+        elif held is not None:
+            held = await self._describe(held, pod)
+            record = held.value
         seen = await Base(self.client, pod.address).look()
         silent = isinstance(seen, Silence)
         self.metrics.observations.labels("no" if silent else "yes").inc()
+        self._count(pod, watch, silent)
+        if silent and pod.source == HEARTBEAT and await self._is_lost(pod, watch, held):
+            return self.interval_s
+        if record is not None and not record.gone and _under_way(record):
+            return SOON_S
+        if silent and not _worth_telling(record, pod):
+            return self._soon(watch)
         after = observe(record, pod, seen, self.runtime.clock.now())
         if held is None or changed(held.value, after):
             await self._records.write(pod.key, after, expect=held.sequence if held is not None else 0)
             log.info("observed", pod=pod.key.pod, ready=after.ready, modules=len(after.modules))
-        watch.silent = watch.silent + 1 if silent else 0
+        return self._soon(watch) if silent else self.interval_s * self.runtime.dice.uniform(0.8, 1.2)
+
+    async def _describe(self, held: Held[PodRecord], pod: Pod) -> Held[PodRecord]:
+        """What the source says now is told before the base is asked, which may take its time to answer."""
+        noted = described(held.value, pod, self.runtime.clock.now())
+        if held.value.gone or _under_way(held.value) or noted == held.value:
+            return held
+        return await self._records.write(pod.key, noted, expect=held.sequence)
+
+    def _count(self, pod: Pod, watch: Watch, silent: bool) -> None:
         if not silent:
+            watch.silent = 0
             self._minded.discard(pod.key)
-        if silent:
-            return float(min(self.interval_s, SOON_S * 2 ** min(watch.silent - 1, 20)))
-        return self.interval_s * self.runtime.dice.uniform(0.8, 1.2)
+            return
+        if not watch.silent:
+            watch.silent_since = self.runtime.clock.monotonic()
+        watch.silent += 1
+
+    def _soon(self, watch: Watch) -> float:
+        """Until a silent base is asked again."""
+        return float(min(self.interval_s, SOON_S * 2 ** min(watch.silent - 1, 20)))
+
+    async def _is_lost(self, pod: Pod, watch: Watch, held: Held[PodRecord] | None) -> bool:
+        """Whether the pod is gone by its silence; then that is written."""
+        if not self.source.lost(pod, self.runtime.clock.monotonic() - watch.silent_since):
+            return False
+        if held is not None and held.value.uid == pod.uid and not held.value.gone:
+            await self._write_gone(pod.key, held)
+        self.source.forget(pod, held.value if held is not None else None)
+        return True
 
     async def _sweep(self, pool: PoolKey) -> None:
         """Say of pods that their source no longer has that they are gone."""
@@ -200,11 +237,30 @@ class Observer:
 
     async def _bury(self, key: PodKey) -> None:
         held = await self._records.read(key)
-        if held is None or held.value.gone or await self.source.look(key) is not None:
+        if held is None:
             return
-        await self._records.write(key, gone(held.value, self.runtime.clock.now()), expect=held.sequence)
+        if held.value.gone:
+            await self._records.let_end(key, held)
+        elif self.source.lists(held.value) and await self.source.look(key) is None:
+            await self._write_gone(key, held)
+
+    async def _write_gone(self, key: PodKey, held: Held[PodRecord]) -> None:
+        await self._records.bury(key, gone(held.value, self.runtime.clock.now()), expect=held.sequence)
         log.info("gone", pod=key.pod)
 
 
-def _under_way(noted: Operation | None) -> bool:
-    return noted is not None and not noted.over
+def _under_way(record: PodRecord) -> bool:
+    return record.operation is not None and not record.operation.over
+
+
+def _in_doubt(record: PodRecord, pod: Pod) -> bool:
+    """Whether the base was lost in the middle of an operation, and nobody but its silence tells that it is gone."""
+    stuck = record.operation is not None and record.operation.state == "stuck"
+    return pod.source == HEARTBEAT and stuck and record.reason == "PodUnreachable"
+
+
+def _worth_telling(record: PodRecord | None, pod: Pod) -> bool:
+    """Whether the silence of a base is. One that only a heartbeat told of has no record before it answered."""
+    if pod.source != HEARTBEAT:
+        return True
+    return record is not None and record.uid == pod.uid and not record.gone

@@ -7,12 +7,23 @@ from pydantic import Field, field_validator
 from tranche.contract.module_url import prefix_problem
 from tranche.settings import Listed, UrlSettings
 from tranche_executor.pods.choice import pods_problem
+from tranche_executor.pods.heartbeat import SILENCE_S
 
 
 class ExecutorSettings(UrlSettings):
     """What the executor understands besides what all services do."""
 
-    pods: Listed = Field(description="where pods come from: static:FILE, several by comma")
+    pods: Listed = Field(description="where pods come from: static:FILE or heartbeat:PORT, several by comma")
+    heartbeat_host: str = Field(
+        "0.0.0.0",  # bases are on other machines
+        description="address the port for heartbeats is opened on",
+    )
+    heartbeat_silence: float = Field(
+        SILENCE_S,
+        gt=0,
+        le=86_400,
+        description="seconds after which a base that neither sends heartbeats nor answers is gone",
+    )
     executor_parallel: int = Field(64, ge=1, le=10_000, description="pods worked on at once")
     install_timeout: float = Field(
         120, gt=0, le=86_400, description="seconds after which an operation that still runs is stuck"

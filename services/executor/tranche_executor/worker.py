@@ -230,6 +230,8 @@ class Worker:
                 now,
             )
         try:
+            if record.gone:
+                return await self._records.bury(key, record, expect=0)
             return await self._records.write(key, record, expect=0)
         except Conflict:
             return await self._records.read(key)

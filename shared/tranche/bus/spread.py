@@ -85,6 +85,11 @@ class Spread:
         now = self._runtime.clock.monotonic()
         return frozenset(key for key, lease in self._leases.items() if lease.until > now)
 
+    async def holder(self, key: Key) -> str | None:
+        """Who has a key now, wanted or not. Raises Unavailable, Unknown, Refused."""
+        there = await cas.read(self._bus, Lease, _STREAM, self._subject("key", key))
+        return there.value.holder if there is not None else None
+
     def want(self, keys: Iterable[Key]) -> None:
         """The keys there are; new ones are seen to at once."""
         wanted = frozenset(keys)

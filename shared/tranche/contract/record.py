@@ -94,4 +94,6 @@ class PodRecord(Message):
     observed_at: Time
     operation: Operation | None = None
     modules: dict[str, ModuleEntry] = {}
+    source: str = ""
+    """Which kind of source knows the pod, ``static`` or ``heartbeat``: that says how it can be gone."""
     nonce: str = ""

@@ -88,6 +88,10 @@ def task(namespace: str, base: str, pod: str) -> str:
     return f"tranche.tasks.{token(namespace)}.{token(base)}.{token(pod)}"
 
 
+ALL_RECORDS = "tranche.availability.*.*.*"
+"""Filter: all pod records."""
+
+
 def record(namespace: str, base: str, pod: str) -> str:
     return f"tranche.availability.{token(namespace)}.{token(base)}.{token(pod)}"
 

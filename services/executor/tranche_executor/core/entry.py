@@ -229,8 +229,15 @@ def _observed(
     if any(
         biz.version == content.version and biz.state is BizState.ACTIVATED for biz in bizzes.of(claim.module)
     ):
-        return _named(claim, content.version, now)
+        named = _named(claim, content.version, now)
+        # Looked at again: it is available for as long as before.
+        again = entry is not None and entry.state == "available" and _same(entry, named)
+        return named.but(since=entry.since) if entry is not None and again else named
     return seen
+
+
+def _same(entry: ModuleEntry, other: ModuleEntry) -> bool:
+    return (entry.version, entry.revision) == (other.version, other.revision)
 
 
 def _failed(

@@ -69,6 +69,7 @@ def described(record: PodRecord | None, pod: Pod, now: datetime) -> PodRecord:
         "max_modules": room.max_modules,
         "capacity_problem": room.problem,
         "gone": False,
+        "source": pod.source,
     }
     if record is not None and record.uid == pod.uid:
         return record.but(**facts, ready=record.ready and pod.ready)

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+STATIC = "static"
+HEARTBEAT = "heartbeat"
+"""Which kind of source knows a pod, as records have it."""
+
 
 class PoolKey(NamedTuple):
     """All pods of one base."""
@@ -37,3 +41,4 @@ class Pod:
     terminating: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     base_labels: Mapping[str, str] = field(default_factory=dict)
+    source: str = STATIC

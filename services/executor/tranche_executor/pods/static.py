@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import structlog
 
+from tranche.contract.record import PodRecord
 from tranche.errors import Refused
 from tranche.runtime import Clock
-from tranche_executor.core.pod import Pod, PodKey
+from tranche_executor.core.pod import STATIC, Pod, PodKey, PoolKey
 from tranche_executor.pods.inventory import read_inventory
 
 POLL_S = 0.5
@@ -28,6 +29,8 @@ class StaticPods:
         self._bell = asyncio.Event()
         self._stamp = self._stat()
         self._pods: Mapping[PodKey, Pod] = read_inventory(self._text(), str(path))
+        self._pools = {key.pool for key in self._pods}
+        """Those the file has, or had since we read it first."""
 
     def pods(self) -> Mapping[PodKey, Pod]:
         """What the file said when it could last be read."""
@@ -37,6 +40,22 @@ class StaticPods:
         """The pod as the file has it now."""
         self._read_again()
         return self._pods.get(key)
+
+    def unshared(self) -> Collection[PodKey]:
+        """None: whoever has the file knows them."""
+        return ()
+
+    def lists(self, record: PodRecord) -> bool:
+        """Whether its pool is one of the file's; a record of before this was noted is taken for one of a file."""
+        ours = record.source in ("", STATIC)
+        return ours and PoolKey(record.namespace, record.base) in self._pools
+
+    def lost(self, pod: Pod, silent_s: float) -> bool:
+        """Never: what the file lists is there, however silent."""
+        return False
+
+    def forget(self, pod: Pod, record: PodRecord | None) -> None:
+        """Only the file forgets."""
 
     def ring(self, bell: asyncio.Event) -> None:
         """Set this bell from now on whenever the file said something else."""
@@ -61,6 +80,7 @@ class StaticPods:
         if pods != self._pods:
             log.info("inventory_changed", pods=len(pods), before=len(self._pods))
             self._pods = pods
+            self._pools |= {key.pool for key in pods}
             self._bell.set()
 
     def _text(self) -> str:
