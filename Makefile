@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest -n $(or $(JOBS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format up repeat lock clean
+.PHONY: help demo test check format docs up repeat lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: $(READY) ## style, types, import law
 format: $(READY) ## put the code into the house style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: $(READY) ## write docs/asyncapi.yaml and docs/reference anew from the code
+	@$(BIN)/python -m docs.generate
 
 up: $(READY) ## nats-server and the three services on this machine, until Ctrl-C
 	@$(BIN)/tranche up

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from tranche.contract import values
-from tranche.contract.fields import CONTAINERS, FIELDS, LEAVES, SKIPPED, Field, Path
+from tranche.contract.fields import CONTAINERS, FIELDS, IGNORED, KIND, LEAVES, Field, Path
 from tranche.contract.quantity import EXPECTED as QUANTITY
 from tranche.contract.quantity import MOST
 
@@ -14,6 +14,7 @@ Json = dict[str, Any]
 
 _WHOLE = re.compile(r"a whole number from (-?\d+) to (-?\d+)")
 _ONE_OF = re.compile(r"one of ([^;]+)")
+_KNOWN: tuple[Path, ...] = (*LEAVES, *(tuple(path.split(".")) for path in IGNORED))
 
 
 def manifest_schema() -> Json:
@@ -48,6 +49,8 @@ def field_schema(field: Field) -> Json:
                 {"type": "string", "pattern": "^(0|[1-9][0-9]?|100)%$"},
             ]
         }
+    if words == KIND:
+        return {"const": KIND}
     if field.read is values.arguments:
         return {"type": "array", "items": {"type": "string", "minLength": 1}, "description": words}
     if field.read is values.port:
@@ -70,7 +73,7 @@ def _container(path: Path) -> Json:
     inner = {
         child: _at((*path, child))
         for child in dict.fromkeys(
-            known[len(path)] for known in (*LEAVES, *SKIPPED) if known[: len(path)] == path != known
+            known[len(path)] for known in _KNOWN if known[: len(path)] == path != known
         )
     }
     schema: Json = {"type": "object", "properties": inner, "additionalProperties": False}
