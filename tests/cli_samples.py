@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tranche.contract.explanation import Explanation, RevisionHistory
+from tranche.contract.preview import Preview
 from tranche.contract.record import PodRecord
 from tranche.contract.status import Status
 
@@ -125,3 +127,105 @@ def record(pod: str = "web-1", **changes: Any) -> PodRecord:
         "modules": {"cart": {"version": "2.0.0", "revision": 7, "state": "available", "since": ago(60)}},
     }
     return PodRecord.model_validate({**document, **changes})
+
+
+def rolling(**changes: Any) -> Status:
+    """Batch 3 of 4 is under way."""
+    going: dict[str, Any] = {
+        "phase": "Progressing",
+        "reason": "BatchReleased",
+        "message": "batch 3 of 4 is under way",
+        "next": "",
+        "moving": 5,
+        "batch": {"current": 3, "count": 4, "state": "Releasing"},
+        "gates": [],
+    }
+    return status(**{**going, **changes})
+
+
+def preview_batch(index: int, pods: list[str], *, beta: bool = False, **step: Any) -> dict[str, Any]:
+    """A batch in which the same is done on all pods."""
+    steps = [{"pod": pod, "step": "install", "to": "2.0.0", **step} for pod in pods]
+    return {"index": index, "beta": beta, "size": len(pods), "pods": steps}
+
+
+def preview(**changes: Any) -> Preview:
+    """Six changes in two batches, the first a beta."""
+    replaced = {"step": "replace", "from": "1.0.2"}
+    second = preview_batch(2, [f"web-{number}" for number in range(1, 5)], **replaced)
+    second["pods"] += preview_batch(2, ["web-5"])["pods"]
+    document: dict[str, Any] = {
+        "generation": 10,
+        "changes": 6,
+        "batches": [preview_batch(1, ["web-0"], beta=True, **replaced), {**second, "size": 5}],
+        "skipped": [{"reason": "not ready", "count": 2, "pods": ["web-8", "web-9"]}],
+        "budget": {"maxUnavailable": "50%", "resolved": 50, "unavailable": 1, "headroom": 49},
+        "lowestAvailable": 95,
+        "confirms": 1,
+        "earliestFinishSeconds": 75,
+        "warnings": ["useBeta and needConfirm: 1 confirm will be needed"],
+        "problems": [{"reason": "InsufficientCapacity", "message": "1 short: 1 pod full", "count": 1}],
+    }
+    return Preview.model_validate({**document, **changes})
+
+
+def explanation(**changes: Any) -> Explanation:
+    """Everything is open but a person's confirm."""
+    document: dict[str, Any] = {
+        "namespace": "shop",
+        "name": "cart",
+        "generation": 9,
+        "phase": "Waiting",
+        "message": "batch 2 of 4 is verified and waits for a person",
+        "next": "tranche confirm shop/cart --batch 2",
+        "gates": [
+            {"gate": "verified", "open": True, "since": ago(249), "message": "39 of 39 available"},
+            {"gate": "grayTime", "open": True, "since": ago(249), "message": "over"},
+            {
+                "gate": "confirm",
+                "open": False,
+                "since": ago(192),
+                "unblock": "tranche confirm shop/cart --batch 2",
+                "message": "needConfirm is set",
+            },
+            {"gate": "pause", "open": True},
+            {"gate": "freeze", "open": True},
+        ],
+        "budget": {"maxUnavailable": "50%", "resolved": 50, "unavailable": 1, "headroom": 49},
+        "clauses": [
+            {
+                "clause": "available - 1 >= wanted - maxUnavailable",
+                "holds": True,
+                "message": "99 - 1 >= 100 - 50",
+            }
+        ],
+        "problems": [{"reason": "InstallFailed", "count": 1, "message": "no jar", "pods": ["web-9"]}],
+    }
+    return Explanation.model_validate({**document, **changes})
+
+
+def history() -> tuple[RevisionHistory, ...]:
+    """A completed revision, and the one that is rolled out over it."""
+    before: dict[str, Any] = {
+        "revision": 6,
+        "version": "1.0.2",
+        "url": "http://modules.example/cart-1.0.2.jar",
+        "generation": 8,
+        "startedAt": ago(90000),
+        "finishedAt": ago(89940),
+        "outcome": "completed",
+        "by": "bob",
+        "stable": True,
+    }
+    now = {
+        **before,
+        "revision": 7,
+        "version": "2.0.0",
+        "generation": 9,
+        "startedAt": ago(300),
+        "finishedAt": None,
+        "outcome": "",
+        "stable": False,
+        "target": True,
+    }
+    return RevisionHistory.model_validate(before), RevisionHistory.model_validate(now)

@@ -11,12 +11,13 @@ import sys
 import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.cli_samples import healthy, record, status
+from tests.cli_samples import explanation, healthy, history, preview, preview_batch, record, rolling, status
 from tranche.bus.nats import NatsBus
 from tranche.bus.port import Endpoint, Request
 from tranche.bus.server import NatsServer
@@ -27,7 +28,10 @@ from tranche_cli.view.documents import plain
 
 pytestmark = pytest.mark.nats
 
-VERBS = ("apply", "confirm", "pause", "resume", "abort", "delete", "get", "list", "pods")
+VERBS = (
+    *("apply", "confirm", "pause", "resume", "abort", "delete", "promote", "retry", "restart", "undo"),
+    *("replace", "scale", "freeze", "unfreeze", "plan", "explain", "history", "get", "list", "pods"),
+)
 ACCEPTED = {"accepted": True, "generation": 9, "message": "as you wish", "warnings": []}
 MANIFEST = "kind: ModuleDeployment\nmetadata: {name: cart, namespace: shop}\n"
 
@@ -48,8 +52,8 @@ class Planner:
         self.url = url
 
     async def answer(self, request: Request) -> bytes:
-        _, verb = subjects.read_api(request.subject)
-        self.asked.append((verb, json.loads(request.data)))
+        namespace, verb = subjects.read_api(request.subject)
+        self.asked.append((verb, {**json.loads(request.data), "_namespace": namespace}))
         answer = self.answers.get(verb, ACCEPTED)
         if isinstance(answer, list):
             answer = answer.pop(0)
@@ -82,7 +86,7 @@ async def start(argv: tuple[str, ...], url: str) -> asyncio.subprocess.Process:
         stdin=pipe,
         stdout=pipe,
         stderr=pipe,
-        env={**os.environ, "TRANCHE_NATS_URL": url},
+        env={**os.environ, "TRANCHE_NATS_URL": url, "COLUMNS": "120"},
     )
 
 
@@ -108,7 +112,8 @@ async def test_apply_prints_the_answer_and_warnings_go_to_stderr(planner: Planne
 
     ran = await planner.run("apply", "-f", "-", stdin=MANIFEST.encode())
 
-    assert ran == Ran(0, "shop/cart: as you wish\n", "shop/cart: warning: 50% of 1 is 0\n")
+    said = "shop/cart: as you wish; next: tranche status shop/cart -w\n"
+    assert ran == Ran(0, said, "shop/cart: warning: 50% of 1 is 0\n")
     assert planner.body("apply")["metadata"]["name"] == "cart"
 
 
@@ -123,7 +128,7 @@ async def test_apply_tells_every_error_of_every_document(planner: Planner, tmp_p
 
     ran = await planner.run("apply", "-f", str(file))
 
-    assert (ran.code, ran.out) == (1, "shop/cart: as you wish\n")
+    assert (ran.code, ran.out) == (1, "shop/cart: as you wish; next: tranche status shop/cart -w\n")
     places = [f"{file}, document {number}" for number in (1, 3)]
     assert ran.err.splitlines() == [
         f"{place}: {words}" for place in places for words in ("spec.replicas: got -2", "no")
@@ -235,12 +240,23 @@ async def test_watch_prints_a_line_per_change_and_goes_on(planner: Planner) -> N
 
 
 async def test_watch_as_json_is_a_document_per_line(planner: Planner) -> None:
-    await planner.say(status())
+    planner.answers["get"] = plain(rolling())
+    await planner.say(rolling())
     await planner.say(healthy())
 
     ran = await planner.run("status", "shop/cart", "-w", "-o", "json", "--until", "complete")
 
-    assert [json.loads(text)["phase"] for text in ran.out.splitlines()] == ["Healthy"]
+    assert [json.loads(text)["phase"] for text in ran.out.splitlines()] == ["Progressing", "Healthy"]
+    assert ran.code == 0
+
+
+async def test_a_wait_that_was_confirmed_a_moment_ago_is_not_told_again(planner: Planner) -> None:
+    planner.answers["get"] = plain(rolling(documentRevision=13))
+    await planner.say(status(documentRevision=12))
+
+    ran = await planner.run("status", "shop/cart", "--until", "complete", "--timeout", "1")
+
+    assert ran.code == 5, "3 would be the answer to a question that was answered"
 
 
 async def test_watch_on_a_terminal_is_drawn_over_and_ends_when_it_is_there(planner: Planner) -> None:
@@ -290,7 +306,7 @@ async def test_confirm_confirms_nothing_that_nobody_saw_waiting(planner: Planner
 
 
 async def test_verbs_say_who_and_why(planner: Planner) -> None:
-    for verb in ("pause", "resume", "abort", "delete"):
+    for verb in ("pause", "resume", "abort", "delete", "promote", "retry", "restart", "undo"):
         ran = await planner.run(verb, "shop/cart", "-m", "because", "-o", "json")
 
         assert (ran.code, json.loads(ran.out)) == (0, ACCEPTED)
@@ -302,6 +318,147 @@ async def test_delete_wait_ends_when_all_is_gone(planner: Planner) -> None:
 
     assert (await planner.run("delete", "shop/cart", "--wait")).code == 0
     assert (await planner.run("abort", "shop/cart", "--wait", "--timeout", "0.3")).code == 5
+
+
+async def test_options_of_verbs_reach_the_planner(planner: Planner) -> None:
+    for argv, expected in {
+        ("promote", "shop/cart", "--full"): {"full": True},
+        ("undo", "shop/cart", "--to-revision", "3", "--fast"): {"revision": 3, "fast": True},
+        ("scale", "shop/cart", "--replicas", "8"): {"replicas": 8},
+        ("replace", "shop/cart", "--pod", "web-3"): {"pod": "web-3"},
+        ("delete", "shop/cart", "--abandon"): {"abandon": True},
+    }.items():
+        planner.asked.clear()
+        ran = await planner.run(*argv)
+
+        assert ran.code == 0, ran.err
+        assert "; next: tranche " in ran.out
+        assert planner.body(argv[0]).items() >= {**expected, "name": "cart", "_namespace": "shop"}.items()
+
+
+async def test_what_makes_a_generation_can_be_waited_for(planner: Planner) -> None:
+    await planner.say(healthy())
+
+    for argv in (("undo", "shop/cart"), ("restart", "shop/cart"), ("scale", "shop/cart", "--replicas", "8")):
+        assert (await planner.run(*argv, "--wait")).code == 0
+    planner.answers["undo"] = {**ACCEPTED, "generation": 10}
+    assert (await planner.run("undo", "shop/cart", "--wait", "--timeout", "0.3")).code == 5
+
+
+async def test_a_freeze_is_of_one_namespace_or_all_and_ends_by_itself(planner: Planner) -> None:
+    one = await planner.run("freeze", "-n", "shop", "--for", "2h", "-m", "sale")
+    every = await planner.run("freeze", "--all")
+    lifted = await planner.run("unfreeze", "--all", "-o", "name")
+
+    bodies = [body for verb, body in planner.asked if verb == "freeze"]
+    assert [body["_namespace"] for body in bodies] == ["shop", "_all"]
+    ends = datetime.fromisoformat(bodies[0]["until"]) - datetime.now(UTC)
+    assert 7100 < ends.total_seconds() < 7201
+    assert (bodies[0]["reason"], "until" in bodies[1]) == ("sale", False)
+    assert one.out == "shop: as you wish; next: tranche unfreeze -n shop\n"
+    assert (every.code, lifted.out) == (0, "_all\n")
+
+
+async def test_plan_names_the_pods_changes_nothing_and_exits_2(planner: Planner, tmp_path: Path) -> None:
+    file = tmp_path / "cart.yaml"
+    file.write_text(MANIFEST)
+    planner.answers["plan"] = plain(preview())
+
+    people = await planner.run("plan", "-f", str(file))
+    wide = await planner.run("plan", "shop/cart", "-o", "wide")
+    document = await planner.run("plan", "shop/cart", "-o", "json")
+    names = await planner.run("plan", "shop/cart", "-o", "name")
+    both = await planner.run("plan", "-f", str(file), "-f", str(file), "-o", "json")
+
+    assert f"tranche apply -f {file}" in " ".join(people.out.split())
+    assert "web-1..4" in people.out
+    assert [row.split() for row in wide.out.splitlines()][-1] == ["2", "web-5", "install", "-", "2.0.0"]
+    assert json.loads(document.out) == plain(preview())
+    assert names.out.splitlines() == [f"web-{number}" for number in range(6)]
+    assert len(json.loads(both.out)["items"]) == 2
+    assert {ran.code for ran in (people, wide, document, names, both)} == {2}
+    assert {verb for verb, _ in planner.asked} == {"plan", "get"}
+
+
+async def test_plan_of_what_is_so_already_exits_0_and_a_refusal_1(planner: Planner, tmp_path: Path) -> None:
+    planner.answers["plan"] = plain(preview(generation=9, changes=0, batches=[]))
+    same = await planner.run("plan", "-f", "-", stdin=MANIFEST.encode())
+    planner.answers["plan"] = plain(preview(generation=10, changes=0, batches=[]))
+    gates = await planner.run("plan", "-f", "-", stdin=MANIFEST.encode())
+    planner.answers["plan"] = {"accepted": False, "errors": [{"field": "spec.replicas", "message": "got -2"}]}
+    bad = await planner.run("plan", "-f", "-", stdin=MANIFEST.encode())
+
+    assert (same.code, gates.code, bad.code) == (0, 2, 1)
+    assert "no replica would change" in same.out
+    assert bad.err == "standard input: spec.replicas: got -2\n"
+
+
+async def test_a_plan_in_pages_is_shown_whole(planner: Planner) -> None:
+    pages = [preview(**{"continue": "5000"}), preview(batches=[preview_batch(2, ["web-6"])])]
+    planner.answers["plan"] = [plain(page) for page in pages]
+
+    ran = await planner.run("plan", "shop/cart", "-o", "name")
+
+    assert ran.out.splitlines() == [f"web-{number}" for number in range(7)]
+
+
+async def test_explain_answers_on_one_screen(planner: Planner) -> None:
+    planner.answers["explain"] = plain(explanation())
+
+    people = await planner.run("explain", "shop/cart")
+    document = await planner.run("explain", "shop/cart", "-o", "json")
+    shut = await planner.run("explain", "shop/cart", "-o", "name")
+
+    assert "✖ shut" in people.out
+    assert "tranche confirm shop/cart --batch 2" in people.out
+    assert json.loads(document.out) == plain(explanation())
+    assert shut.out == "confirm\n"
+
+
+async def test_history_tells_how_to_go_back(planner: Planner) -> None:
+    page = {"revisions": [plain(one) for one in history()]}
+    planner.answers["history"] = [{**page, "continue": "2"}, {"revisions": []}]
+
+    people = await planner.run("history", "shop/cart")
+    planner.answers["history"] = page
+    document = await planner.run("history", "shop/cart", "-o", "json")
+
+    assert people.out.splitlines()[-1] == "Next  tranche undo shop/cart --to-revision 6"
+    assert json.loads(document.out) == page
+
+
+async def test_waiting_lists_what_waits_for_a_person_in_all_namespaces(planner: Planner) -> None:
+    failed = status(name="pay", phase="Degraded", gates=[], next="tranche retry shop/pay", message="2 failed")
+    planner.answers["list"] = {"items": [plain(one) for one in (status(), healthy(name="orders"), failed)]}
+
+    people = await planner.run("waiting")
+    names = await planner.run("waiting", "-n", "shop", "-o", "name")
+    document = await planner.run("waiting", "-o", "json")
+
+    assert [row.split()[0] for row in people.out.splitlines()] == ["NAME", "shop/cart"]
+    assert "tranche confirm shop/cart --batch 2" in people.out
+    assert people.err == "shop/pay is held by failures: 2 failed; next: tranche retry shop/pay\n"
+    assert names.out == "shop/cart\n"
+    assert [item["name"] for item in json.loads(document.out)["items"]] == ["cart"]
+    assert [body["_namespace"] for verb, body in planner.asked] == ["_all", "shop", "_all"]
+
+
+async def test_get_is_kept_up_to_date_a_line_per_change(planner: Planner) -> None:
+    planner.answers["list"] = {"items": [plain(status())]}
+    planner.answers["pods"] = {"items": [plain(record())]}
+    async with planner.running("get", "-n", "shop", "-w") as process:
+        assert process.stdout
+        first = await process.stdout.readline()
+        await planner.say(status(documentRevision=13))
+        await planner.say(healthy(documentRevision=14))
+        second = await process.stdout.readline()
+        assert (b"Waiting" in first, b"Healthy" in second) == (True, True)
+    async with planner.running("get", "pods", "shop/cart", "-w", "-o", "json") as process:
+        assert process.stdout
+        assert json.loads(await process.stdout.readline()) == plain(record())
+    async with planner.running("get", "batches", "shop/cart", "-w") as process:
+        assert process.stdout
+        assert b"batch 1/4 beta" in await process.stdout.readline()
 
 
 async def test_get_has_tables_documents_and_names(planner: Planner) -> None:
@@ -363,14 +520,17 @@ async def test_a_refusal_is_one_sentence_and_exit_1(planner: Planner) -> None:
     assert await planner.run("status", "shop/x") == Ran(1, "", "tranche: there is no shop/x\n")
 
 
-async def test_a_bad_name_a_bad_option_and_a_later_command_are_refused(planner: Planner) -> None:
+async def test_a_bad_name_and_a_bad_option_are_refused(planner: Planner) -> None:
     for argv, words in {
         ("status", "Shop/Cart"): "is no namespace",
         ("status", "shop/cart", "--until", "soon"): "expected complete, waiting or batch=K",
         ("status",): "Missing argument 'NAME'",
         ("status", "shop/cart", "--nats-ca", "/absent"): "TRANCHE_NATS_CA",
-        ("scale", "shop/cart", "--replicas", "3"): "scale comes with a later release",
-        ("delete", "shop/cart", "--abandon"): "later release",
+        ("scale", "shop/cart"): "Missing option '--replicas'",
+        ("plan",): "plan needs -f FILE, or the name",
+        ("freeze", "-n", "shop", "--all"): "not both",
+        ("freeze", "--for", "soon"): "expected a time such as 90s",
+        ("waiting", "-n", "Shop"): "is no namespace",
     }.items():
         ran = await planner.run(*argv)
         assert (ran.code, ran.out) == (1, ""), argv

@@ -14,6 +14,7 @@ from tranche.errors import Forbidden, Refused
 from tranche_cli.app.desk import Desk
 from tranche_cli.app.following import Followed, follow, until_verdict
 from tranche_cli.app.options import Form, Output, Timeout, Wait, at_desk
+from tranche_cli.app.telling import watching
 from tranche_cli.documents import Document, read_files
 from tranche_cli.exits import Exit, worst
 from tranche_cli.view.documents import plain
@@ -47,7 +48,9 @@ async def apply(
             desk.screen.error("nothing was applied")
         return Exit.REFUSED
     async with desk.client() as client:
-        answers = [(one, await _ask(desk, client, one, namespace, quiet=output)) for one in documents]
+        answers = [
+            (one, await _ask(desk, client, one, namespace, quiet=output, wait=wait)) for one in documents
+        ]
         codes = [Exit.REFUSED for _, answer in answers if isinstance(answer, RefusedAnswer)]
         results: list[Message] = [answer for _, answer in answers]
         if wait:
@@ -55,7 +58,7 @@ async def apply(
             end = desk.runtime.clock.monotonic() + timeout if timeout is not None else None
             for place, (document, answer) in enumerate(answers):
                 if isinstance(answer, AcceptedAnswer):
-                    where = _place(document.manifest, namespace)
+                    where = place_of(document.manifest, namespace)
                     code, last = await _wait(desk, client, where, answer, end, output)
                     codes.append(code)
                     results[place] = last or answer
@@ -66,7 +69,13 @@ async def apply(
 
 
 async def _ask(
-    desk: Desk, client: tranche.Client, document: Document, namespace: str | None, *, quiet: Form | None
+    desk: Desk,
+    client: tranche.Client,
+    document: Document,
+    namespace: str | None,
+    *,
+    quiet: Form | None,
+    wait: bool,
 ) -> AcceptedAnswer | RefusedAnswer:
     try:
         answer = await client.apply(document.manifest, namespace=namespace)
@@ -77,13 +86,14 @@ async def _ask(
         for one in errors:
             desk.screen.error(f"{document.place}: {one}")
         return RefusedAnswer(errors=tuple(errors))
-    where, name = _place(document.manifest, namespace)
+    where, name = place_of(document.manifest, namespace)
     for warning in answer.warnings:
         desk.screen.error(f"{where}/{name}: warning: {warning}")
     if quiet is Form.NAME:
         desk.screen.line(f"{where}/{name}")
     elif quiet is None or not quiet.for_programs:
-        desk.screen.line(safe(f"{where}/{name}: {answer.message or 'accepted'}"))
+        next_ = "" if wait else f"; next: {watching((where, name))}"
+        desk.screen.line(safe(f"{where}/{name}: {answer.message or 'accepted'}{next_}"))
     return answer
 
 
@@ -107,7 +117,7 @@ async def _wait(
     )
 
 
-def _place(manifest: dict[str, Any], namespace: str | None) -> tuple[str, str]:
+def place_of(manifest: dict[str, Any], namespace: str | None) -> tuple[str, str]:
     """Where an accepted manifest went: the planner has checked what is read here."""
     metadata = manifest.get("metadata")
     given = metadata if isinstance(metadata, dict) else {}

@@ -18,9 +18,11 @@ from tranche.contract.status import Status
 from tranche_cli.app.desk import Desk, Screen
 from tranche_cli.app.options import Form
 from tranche_cli.exits import OF_VERDICT, Exit
+from tranche_cli.view.advice import advice
 from tranche_cli.view.documents import plain
 from tranche_cli.view.line import line, summary
 from tranche_cli.view.screen import screen
+from tranche_cli.view.words import safe
 
 TICK_S = 1.0
 """Times on the screen move on so often."""
@@ -174,7 +176,8 @@ async def follow(
 ) -> Followed:
     """Show statuses until ``done`` says why that is enough. ``what`` names the wish in messages.
 
-    ``known``: what was seen before, for the message when time is up at once.
+    ``known``: what a planner answered just before. It counts as the first; what the stream still has of before
+    it is passed over, so that nobody is told of a wait that was confirmed a moment ago.
     """
     last = known
     verdict: Verdict | None = None
@@ -183,7 +186,12 @@ async def follow(
             desk.runtime.clock.timeout(timeout_s),
             showing(desk, client, watch=watch, form=form) as show,
         ):
-            async for status in client.watch(*deployment):
+            if known:
+                show.status(known)
+                verdict = done(known)
+            async for status in client.watch(*deployment) if verdict is None else _none():
+                if known and (status == known or status.document_revision < known.document_revision):
+                    continue
                 last = status
                 show.status(status)
                 if (verdict := done(status)) is not None:
@@ -195,6 +203,8 @@ async def follow(
         return Followed(Exit.TIMEOUT, last)
     if verdict is not Verdict.REACHED:
         desk.screen.error(_ending(last))
+    elif form is None and not (watch and desk.screen.live):
+        desk.screen.line(safe(f"next: {advice(last)}"))
     return Followed(OF_VERDICT[verdict], last)
 
 
@@ -216,5 +226,10 @@ def finished(desk: Desk, followed: Followed, form: Form | None) -> Exit:
 
 
 def _ending(status: Status) -> str:
-    next_ = f"; next: {status.next}" if status.next else ""
-    return f"{status.namespace}/{status.name}: {status.phase}: {status.message}{next_}"
+    name = f"{status.namespace}/{status.name}"
+    return f"{name}: {status.phase}: {status.message}; next: {advice(status).command}"
+
+
+async def _none() -> AsyncIterator[Status]:
+    return
+    yield

@@ -1,4 +1,4 @@
-"""`tranche get`: tables of deployments, pods and batches."""
+"""`tranche get`: tables of deployments, pods and batches, once or kept up to date."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import typer
 from tranche.contract.names import NameKind, is_name, rule, split
 from tranche.errors import Refused
 from tranche_cli.app.desk import Desk
-from tranche_cli.app.options import NO_NAMESPACE, Form, Namespace, Output, at_desk
+from tranche_cli.app.listing import Batches, Deployments, Listing, Pods, once, watched
+from tranche_cli.app.options import NO_NAMESPACE, Namespace, Output, at_desk
 from tranche_cli.exits import Exit
-from tranche_cli.view.batches import batch_table
-from tranche_cli.view.documents import plain
-from tranche_cli.view.tables import deployments, not_gone, pods
 
 KINDS = {
     "deployments": "deployments",
@@ -29,6 +27,14 @@ MaybeName = Annotated[
     typer.Argument(metavar="[NAME]", help="namespace/name, or name with -n", show_default=False),
 ]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="deployments of all namespaces")]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="keep it up to date until Ctrl-C")]
+
+
+def checked_namespace(namespace: str | None) -> str | None:
+    """The same namespace. Raises Refused where nothing can be named so."""
+    if namespace is not None and not is_name(NameKind.NAMESPACE, namespace):
+        raise Refused(f"{namespace!a} is no namespace: {rule(NameKind.NAMESPACE)}")
+    return namespace
 
 
 @at_desk
@@ -36,85 +42,36 @@ async def get(
     desk: Desk,
     kind: Kind = "deployments",
     name: MaybeName = None,
+    watch: Watch = False,
     all_namespaces: AllNamespaces = False,
     namespace: Namespace = NO_NAMESPACE,
     output: Output = None,
 ) -> Exit:
     """Tables of deployments, or of the pods or batches of one."""
+    listing = _listing(kind, name, None if all_namespaces else namespace)
+    async with desk.client() as client:
+        if watch:
+            await watched(desk, client, listing, output)
+        else:
+            await once(desk, client, listing, output)
+    return Exit.DONE
+
+
+def _listing(kind: str, name: str | None, namespace: str | None) -> Listing:
     wanted = KINDS.get(kind)
     if wanted is None:
         raise Refused(
             f"got {kind!r}; expected deployments, pods or batches, as in tranche get pods shop/cart"
         )
     if wanted == "deployments" and name is None:
-        return await _list(desk, None if all_namespaces else namespace, output)
+        return Deployments(checked_namespace(namespace), None)
     if name is None:
         raise Refused(f"get {wanted} needs the name of a deployment: tranche get {wanted} namespace/name")
-    deployment = split(name, namespace)
+    deployment = split(name, namespace or NO_NAMESPACE)
     match wanted:
         case "pods":
-            return await _pods(desk, deployment, output)
+            return Pods(deployment)
         case "batches":
-            return await _batches(desk, deployment, output)
+            return Batches(deployment)
         case _:
-            return await _one(desk, deployment, output)
-
-
-async def _list(desk: Desk, namespace: str | None, output: Form | None) -> Exit:
-    if namespace is not None and not is_name(NameKind.NAMESPACE, namespace):
-        raise Refused(f"{namespace!a} is no namespace: {rule(NameKind.NAMESPACE)}")
-    async with desk.client() as client:
-        statuses = await client.list(namespace)
-    if output and output.for_programs:
-        desk.screen.document({"items": [plain(status) for status in statuses]}, output)
-    elif output is Form.NAME:
-        for status in statuses:
-            desk.screen.line(f"{status.namespace}/{status.name}")
-    elif statuses:
-        wide = output is Form.WIDE
-        desk.screen.show(deployments(statuses, wide=wide, namespaces=namespace is None))
-    else:
-        where = f" in namespace {namespace}; -A lists those of all" if namespace else ""
-        desk.screen.error(f"there are no deployments{where}")
-    return Exit.DONE
-
-
-async def _one(desk: Desk, deployment: tuple[str, str], output: Form | None) -> Exit:
-    async with desk.client() as client:
-        status = await client.get(*deployment)
-    if output and output.for_programs:
-        desk.screen.document(plain(status), output)
-    elif output is Form.NAME:
-        desk.screen.line("/".join(deployment))
-    else:
-        desk.screen.show(deployments([status], wide=output is Form.WIDE, namespaces=False))
-    return Exit.DONE
-
-
-async def _pods(desk: Desk, deployment: tuple[str, str], output: Form | None) -> Exit:
-    async with desk.client() as client:
-        module = (await client.get(*deployment)).module
-        records = await client.pods(*deployment)
-    if output and output.for_programs:
-        desk.screen.document({"items": [plain(record) for record in records]}, output)
-    elif output is Form.NAME:
-        for record in not_gone(records):
-            desk.screen.line(record.pod)
-    else:
-        desk.screen.show(pods(records, module, desk.now(), wide=output is Form.WIDE))
-    return Exit.DONE
-
-
-async def _batches(desk: Desk, deployment: tuple[str, str], output: Form | None) -> Exit:
-    async with desk.client() as client:
-        status = await client.get(*deployment)
-    if output and output.for_programs:
-        desk.screen.document({"items": [plain(batch) for batch in status.batches]}, output)
-    elif output is Form.NAME:
-        for batch in status.batches:
-            desk.screen.line(str(batch.index))
-    elif status.batches:
-        desk.screen.show(batch_table(status, status.batches, desk.now(), width=desk.screen.out.width))
-    else:
-        desk.screen.error(f"{'/'.join(deployment)} has no batches: {status.phase}: {status.message}")
-    return Exit.DONE
+            return Deployments(*deployment)

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from tranche_cli.app import apply, events, get, here, status, verbs
-from tranche_cli.app.later import add_later
+from tranche_cli.app import (
+    apply,
+    changes,
+    events,
+    explain,
+    freezes,
+    get,
+    here,
+    preview,
+    shells,
+    status,
+    verbs,
+    waiting,
+)
 
 app = typer.Typer(
     name="tranche",
@@ -23,10 +35,33 @@ def root(context: typer.Context) -> None:
 
 
 for _panel, _commands in {
-    "On this machine": (here.up, here.demo, here.setup, here.version),
-    "Rollouts": (apply.apply, status.status, get.get, events.events),
-    "Decisions": (verbs.confirm, verbs.pause, verbs.resume, verbs.abort, verbs.delete),
+    "On this machine": (here.up, here.demo, here.setup, here.version, shells.completion),
+    "Rollouts": (
+        preview.plan,
+        apply.apply,
+        status.status,
+        get.get,
+        explain.explain,
+        waiting.waiting,
+        explain.history,
+        events.events,
+    ),
+    "Decisions": (
+        verbs.confirm,
+        verbs.promote,
+        verbs.pause,
+        verbs.resume,
+        verbs.abort,
+        changes.retry,
+        changes.undo,
+        changes.restart,
+        changes.scale,
+        changes.replace,
+        verbs.delete,
+        freezes.freeze,
+        freezes.unfreeze,
+    ),
 }.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
-add_later(app)
+shells.know_shells()

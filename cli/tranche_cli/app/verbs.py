@@ -1,23 +1,17 @@
-"""`tranche confirm`, `pause`, `resume`, `abort`, `delete`: what people tell a rollout."""
+"""`tranche confirm`, `promote`, `pause`, `resume`, `abort`, `delete`: what people tell a rollout."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Optional
 
 import typer
 
-import tranche
-from tranche.client import Verdict
-from tranche.contract.answer import AcceptedAnswer
 from tranche.contract.names import split
-from tranche.contract.status import Phase, Status
+from tranche.contract.status import Status
 from tranche.errors import Refused
 from tranche_cli.app.desk import Desk, person
-from tranche_cli.app.following import finished, follow
 from tranche_cli.app.options import (
     NO_NAMESPACE,
-    Form,
     Name,
     Namespace,
     Output,
@@ -26,9 +20,8 @@ from tranche_cli.app.options import (
     Wait,
     at_desk,
 )
+from tranche_cli.app.telling import reached, then, told, watching
 from tranche_cli.exits import Exit
-from tranche_cli.view.documents import plain
-from tranche_cli.view.words import safe
 
 Batch = Annotated[
     Optional[int],  # noqa: UP045
@@ -56,7 +49,25 @@ async def confirm(
             by=person(),
             reason=message or None,
         )
-    return _told(desk, deployment, answer, output)
+    return told(desk, deployment, answer, output, next_=watching(deployment))
+
+
+@at_desk
+async def promote(
+    desk: Desk,
+    name: Name,
+    full: Annotated[
+        bool, typer.Option("--full", help="all gates that are left in this rollout, a pause too")
+    ] = False,
+    message: Reason = "",
+    namespace: Namespace = NO_NAMESPACE,
+    output: Output = None,
+) -> Exit:
+    """Open the gates of the batch that waits, gray time and confirm; never the budget, nor a freeze."""
+    deployment = split(name, namespace)
+    async with desk.client() as client:
+        answer = await client.promote(*deployment, full=full, by=person(), reason=message or None)
+    return told(desk, deployment, answer, output, next_=watching(deployment))
 
 
 @at_desk
@@ -73,8 +84,18 @@ async def pause(
     deployment = split(name, namespace)
     async with desk.client() as client:
         answer = await client.pause(*deployment, by=person(), reason=message or None)
-        still = lambda status: status.phase == "Paused" and status.moving == 0  # noqa: E731
-        return await _then(desk, client, deployment, answer, still, wait, timeout, output, "paused and still")
+        return await then(
+            desk,
+            client,
+            deployment,
+            answer,
+            reached(lambda status: status.phase == "Paused" and status.moving == 0),
+            wait=wait,
+            timeout_s=timeout,
+            output=output,
+            what="paused and still",
+            next_=f"tranche resume {'/'.join(deployment)}",
+        )
 
 
 @at_desk
@@ -89,7 +110,7 @@ async def resume(
     deployment = split(name, namespace)
     async with desk.client() as client:
         answer = await client.resume(*deployment, by=person(), reason=message or None)
-    return _told(desk, deployment, answer, output)
+    return told(desk, deployment, answer, output, next_=watching(deployment))
 
 
 @at_desk
@@ -106,8 +127,16 @@ async def abort(
     deployment = split(name, namespace)
     async with desk.client() as client:
         answer = await client.abort(*deployment, by=person(), reason=message or None)
-        return await _then(
-            desk, client, deployment, answer, _in("Aborted"), wait, timeout, output, "back at stable"
+        return await then(
+            desk,
+            client,
+            deployment,
+            answer,
+            reached(lambda status: status.phase == "Aborted"),
+            wait=wait,
+            timeout_s=timeout,
+            output=output,
+            what="back at stable",
         )
 
 
@@ -118,17 +147,27 @@ async def delete(
     message: Reason = "",
     wait: Wait = False,
     timeout: Timeout = None,
-    abandon: Annotated[bool, typer.Option("--abandon", hidden=True)] = False,
+    abandon: Annotated[
+        bool, typer.Option("--abandon", help="leave behind what is on pods that do not answer")
+    ] = False,
     namespace: Namespace = NO_NAMESPACE,
     output: Output = None,
 ) -> Exit:
     """Uninstall all replicas and forget the deployment. --wait: until all are gone."""
-    if abandon:
-        raise Refused("delete --abandon comes with a later release")
     deployment = split(name, namespace)
     async with desk.client() as client:
-        answer = await client.delete(*deployment, by=person(), reason=message or None)
-        return await _then(desk, client, deployment, answer, _in("Deleted"), wait, timeout, output, "deleted")
+        answer = await client.delete(*deployment, abandon=abandon, by=person(), reason=message or None)
+        return await then(
+            desk,
+            client,
+            deployment,
+            answer,
+            reached(lambda status: status.phase == "Deleted"),
+            wait=wait,
+            timeout_s=timeout,
+            output=output,
+            what="deleted",
+        )
 
 
 def _waiting(status: Status) -> int:
@@ -140,50 +179,3 @@ def _waiting(status: Status) -> int:
         f"no batch of {status.namespace}/{status.name} waits for a person: {where}{status.phase}"
         f"{f': {status.message}' if status.message else ''}"
     )
-
-
-def _in(phase: Phase) -> Callable[[Status], bool]:
-    return lambda status: status.phase == phase
-
-
-async def _then(
-    desk: Desk,
-    client: tranche.Client,
-    deployment: tuple[str, str],
-    answer: AcceptedAnswer,
-    done: Callable[[Status], bool],
-    wait: bool,
-    timeout_s: float | None,
-    output: Form | None,
-    what: str,
-) -> Exit:
-    """Tell the answer, then wait where asked; with -o json there is one document, the last."""
-    if not wait:
-        return _told(desk, deployment, answer, output)
-    if not (output and output.for_programs):
-        _told(desk, deployment, answer, None)
-    form = output if output and output.for_programs else None
-    followed = await follow(
-        desk,
-        client,
-        deployment,
-        lambda status: Verdict.REACHED if done(status) else None,
-        timeout_s=timeout_s,
-        watch=False,
-        form=form,
-        what=what,
-    )
-    return finished(desk, followed, form)
-
-
-def _told(desk: Desk, deployment: tuple[str, str], answer: AcceptedAnswer, output: Form | None) -> Exit:
-    name = "/".join(deployment)
-    for warning in answer.warnings:
-        desk.screen.error(f"{name}: warning: {warning}")
-    if output and output.for_programs:
-        desk.screen.document(plain(answer), output)
-    elif output is Form.NAME:
-        desk.screen.line(name)
-    else:
-        desk.screen.line(safe(f"{name}: {answer.message or 'accepted'}"))
-    return Exit.DONE

@@ -10,8 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tranche.contract.status import Status
+from tranche_cli.view.advice import advice
 from tranche_cli.view.gates import gates
 from tranche_cli.view.marks import PHASES
+from tranche_cli.view.remaining import remaining
 from tranche_cli.view.words import age, clock, count, safe
 
 LONGEST_BAR = 30
@@ -43,11 +45,10 @@ def _rows(status: Status, now: datetime, width: int) -> Iterator[tuple[str, Text
     yield "Status", _phase(status, now)
     if shut := gates(status, now):
         yield "Waits", Text(f"for {shut}" if not shut.startswith(("paused", "frozen")) else shut)
-    if status.next:
-        yield "Next", _next(status)
+    yield "Next", _next(status)
     yield "Version", _version(status)
     yield "Budget", _budget(status)
-    yield "", _numbers(status, width)
+    yield "", _numbers(status, now, width)
 
 
 def _phase(status: Status, now: datetime) -> Text:
@@ -62,7 +63,10 @@ def _phase(status: Status, now: datetime) -> Text:
 
 
 def _next(status: Status) -> Text:
-    words = Text(safe(status.next), "bold cyan")
+    command, why = advice(status)
+    words = Text(safe(command), "bold cyan")
+    if why:
+        words.append(f"    {why}", "dim not bold")
     coming = next((batch for batch in status.batches if batch.index == status.batch.current + 1), None)
     if coming and status.phase == "Waiting":
         words.append(f"    then batch {coming.index}: {count(coming.size, 'replica')}", "dim")
@@ -92,7 +96,7 @@ def _budget(status: Status) -> Text:
     )
 
 
-def _numbers(status: Status, width: int) -> Text:
+def _numbers(status: Status, now: datetime, width: int) -> Text:
     numbers = [f"{status.updated}/{status.replicas} updated", f"{status.available} available"]
     if status.moving:
         numbers.append(f"{status.moving} moving")
@@ -107,4 +111,6 @@ def _numbers(status: Status, width: int) -> Text:
     words.append(" · ".join(numbers))
     if status.failed:
         words.append(" · ").append(f"{status.failed} failed", "red")
+    if still := remaining(status, now):
+        words.append(f" · {still}")
     return words

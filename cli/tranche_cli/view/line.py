@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tranche.contract.status import Status
+from tranche.contract.record import PodRecord
+from tranche.contract.status import BatchStatus, Status
 from tranche_cli.view.words import clock, safe
 
 
@@ -34,3 +35,21 @@ def _counts(status: Status) -> list[str]:
     if status.failed:
         counts.append(f"{status.failed} failed")
     return counts
+
+
+def pod_line(record: PodRecord, module: str) -> str:
+    """One pod on one line, for pipes: when it was looked at, and what it runs."""
+    state = "gone" if record.gone else "ready" if record.ready else "not ready"
+    entry = record.modules.get(module)
+    runs = f"{entry.version} {entry.state}" if entry else "-"
+    why = (entry.message if entry else "") or record.message or record.reason
+    parts = [clock(record.observed_at), safe(record.pod), f"{state:<9}", safe(runs), safe(why)]
+    return "  ".join(parts).rstrip()
+
+
+def batch_line(status: Status, batch: BatchStatus) -> str:
+    """One batch on one line."""
+    name = f"batch {batch.index}/{status.batch.count}{' beta' if batch.beta else ''}"
+    who = f"confirmed by {safe(batch.confirmed_by)}" if batch.confirmed_by else ""
+    parts = [clock(status.at), name, f"{batch.size:>5}", batch.state.lower(), who]
+    return "  ".join(parts).rstrip()

@@ -19,7 +19,7 @@ NARROW = 72
 
 def problems(status: Status) -> RenderableType | None:
     """One line per problem, with a few of its pods; None where there are none."""
-    return Group(*map(_problem, status.problems)) if status.problems else None
+    return Group(*map(problem_line, status.problems)) if status.problems else None
 
 
 def moving_or_wrong(status: Status, now: datetime, *, rows: int, width: int) -> RenderableType | None:
@@ -33,7 +33,13 @@ def moving_or_wrong(status: Status, now: datetime, *, rows: int, width: int) -> 
     wide = width >= NARROW
     columns = ("POD", *(("VERSION",) if wide else ()), "STATE", "SINCE:r")
     table = noted_table(columns, [(_cells(one, now, wide=wide), _note(one, now)) for one in shown], width)
-    title = Text(f"{count(len(status.pods), 'pod')} moving or not as it should be; -o wide lists all", "dim")
+    known = count(len(status.pods), "pod")
+    title = Text(
+        f"{known} moving or not as it should be; {status.available} of {status.replicas} are available, "
+        "-o wide lists all",
+        "dim",
+        overflow="fold",
+    )
     hidden = len(status.pods) - len(shown)
     return Group(title, table, *([Text(f"… and {hidden} more", "dim")] if hidden else []))
 
@@ -48,7 +54,8 @@ def _cells(sample: PodSample, now: datetime, *, wide: bool) -> list[str | Text]:
     ]
 
 
-def _problem(problem: Problem) -> Text:
+def problem_line(problem: Problem) -> Text:
+    """What is wrong, how often, in whose words, and on which pods."""
     words = Text("✖ ", "red", overflow="fold")
     words.append(problem.reason, "bold")
     if problem.count > 1:

@@ -11,7 +11,9 @@ from rich.text import Text
 
 from tranche.contract.record import ModuleEntry, PodRecord
 from tranche.contract.status import Status
+from tranche_cli.view.advice import advice
 from tranche_cli.view.marks import MODULES, PHASES
+from tranche_cli.view.remaining import remaining
 from tranche_cli.view.words import age, safe
 
 GAP = 2
@@ -32,7 +34,11 @@ def plain_table(*columns: str) -> Table:
 
 
 def noted_table(
-    columns: Sequence[str], rows: Sequence[tuple[Sequence[str | Text], str]], width: int
+    columns: Sequence[str],
+    rows: Sequence[tuple[Sequence[str | Text], str]],
+    width: int,
+    *,
+    note: str = "NOTE",
 ) -> Table:
     """A table whose last column takes the room that is left, a line per row; without room there is none."""
     names = [column.partition(":")[0] for column in columns]
@@ -41,38 +47,56 @@ def noted_table(
         for place, name in enumerate(names)
     ]
     room = width - sum(widest) - GAP * len(columns)
-    noted = room >= LEAST_NOTE and any(note for _, note in rows)
-    table = plain_table(*columns, *(("NOTE",) if noted else ()))
-    for cells, note in rows:
-        words = Text(note)
+    noted = room >= LEAST_NOTE and any(words for _, words in rows)
+    table = plain_table(*columns, *((note,) if noted else ()))
+    for cells, told in rows:
+        words = Text(told)
         words.truncate(room, overflow="ellipsis")
         table.add_row(*cells, *((words,) if noted else ()))
     return table
 
 
-def deployments(statuses: Iterable[Status], *, wide: bool, namespaces: bool) -> Table:
-    """A row per deployment."""
-    table = plain_table(
+def deployments(
+    statuses: Iterable[Status], now: datetime, *, wide: bool, namespaces: bool, width: int
+) -> Table:
+    """A row per deployment, with how much longer and the next command where there is room."""
+    columns = (
         *(("NAMESPACE",) if namespaces else ()),
         *("NAME", "PHASE", "VERSION", "UPDATED:r", "AVAILABLE:r", "BATCH:r"),
-        *(("BASE", "MODULE", "STABLE", "BUDGET", "MESSAGE") if wide else ()),
+        *(("BASE", "MODULE", "STABLE", "BUDGET") if wide else ()),
     )
-    for status in statuses:
-        mark = PHASES[status.phase]
-        batch = f"{status.batch.current}/{status.batch.count}" if status.batch.count else "-"
-        budget = f"{status.budget.unavailable} of {status.budget.resolved}"
-        more = (status.base, status.module, status.stable_version or "-", budget, status.message)
-        table.add_row(
-            *((status.namespace,) if namespaces else ()),
-            status.name,
-            Text(f"{mark.sign} {status.phase}", mark.style),
-            safe(status.target_version),
-            f"{status.updated}/{status.replicas}",
-            str(status.available),
-            batch,
-            *(map(safe, more) if wide else ()),
-        )
+    rows = [
+        (_deployment(status, wide=wide, namespaces=namespaces), _told(status, now)) for status in statuses
+    ]
+    if not wide:
+        return noted_table(columns, [(cells, next_) for cells, (_, next_) in rows], width, note="NEXT")
+    table = plain_table(*columns, "MESSAGE", "NEXT")
+    for cells, notes in rows:
+        table.add_row(*cells, *notes)
     return table
+
+
+def _deployment(status: Status, *, wide: bool, namespaces: bool) -> list[str | Text]:
+    mark = PHASES[status.phase]
+    budget = f"{status.budget.unavailable} of {status.budget.resolved}"
+    more = (status.base, status.module, status.stable_version or "-", budget)
+    return [
+        *((status.namespace,) if namespaces else ()),
+        status.name,
+        Text(f"{mark.sign} {status.phase}", mark.style),
+        safe(status.target_version),
+        f"{status.updated}/{status.replicas}",
+        str(status.available),
+        f"{status.batch.current}/{status.batch.count}" if status.batch.count else "-",
+        *(map(safe, more) if wide else ()),
+    ]
+
+
+def _told(status: Status, now: datetime) -> tuple[str, str]:
+    """What is the matter, and the next command with the time left."""
+    still = remaining(status, now)
+    next_ = safe(advice(status).command)
+    return safe(status.message), f"{next_} · {still}" if still else next_
 
 
 def pods(records: Iterable[PodRecord], module: str, now: datetime, *, wide: bool) -> Table:
@@ -104,6 +128,18 @@ def pods(records: Iterable[PodRecord], module: str, now: datetime, *, wide: bool
 def not_gone(records: Sequence[PodRecord]) -> list[PodRecord]:
     """Pods that are there."""
     return [record for record in records if not record.gone]
+
+
+def wrong_first(records: Sequence[PodRecord], module: str, target: str) -> list[PodRecord]:
+    """Those that move or are wrong before those that are at the target before those without the module."""
+
+    def rank(record: PodRecord) -> int:
+        entry = record.modules.get(module)
+        if not record.ready or (entry and entry.state != "available"):
+            return 0
+        return 1 if entry and entry.version != target else 2 if entry else 3
+
+    return sorted(records, key=rank)
 
 
 def _ready(record: PodRecord) -> Text:

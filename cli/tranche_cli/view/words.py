@@ -46,6 +46,11 @@ def clock(at: datetime) -> str:
     return f"{at.astimezone():%H:%M:%S}"
 
 
+def day(at: datetime) -> str:
+    """The date and time where the reader is."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
 def count(number: int, one: str, many: str = "") -> str:
     """
     >>> count(1, "pod"), count(3, "pod"), count(2, "replica is", "replicas are")
