@@ -9,7 +9,7 @@ from tranche.contract.content import Content
 from tranche.contract.ledger import Claim
 from tranche.contract.plan import ALL, Plan
 from tranche.contract.record import ModuleEntry, Operation, PodRecord, Serving
-from tranche_scheduler.core.pool import counted, modules_on, obstacle
+from tranche_scheduler.core.pool import EMPTIED, counted, modules_on, obstacle, vacated
 from tranche_scheduler.core.standing import TIMED, Standing, standing
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -122,16 +122,34 @@ class NaiveView:
     def goal(self, name: str) -> int:
         return self.counted(name) if self.plans[name].replicas == ALL else self.plans[name].replicas
 
+    def _evicted(self, name: str) -> tuple[str, ...]:
+        told = self.plans[name]
+        return told.evict if told.mode in ("roll", "abort") and told.replicas != ALL else ()
+
     def _free(self, name: str) -> list[PodRecord]:
         return [
             found
             for found in self.live()
             if not obstacle(found, self.claims.get(found.pod))
             and self.plans[name].module not in found.modules
+            and found.pod not in self._evicted(name)
         ]
 
     def _key(self, found: PodRecord, direction: int) -> tuple[int, bytes]:
         return direction * modules_on(found, self.claims.get(found.pod)), found.pod.encode()
+
+    def better_seat_coming(self, name: str, direction: int) -> bool:
+        coming = [
+            (direction * (modules_on(found, None) - 1), found.pod.encode())
+            for found in self.live()
+            if (claim := self.claims.get(found.pod)) is not None
+            and claim.deployment == name
+            and claim.module == self.plans[name].module
+            and vacated(found, claim)
+            and found.pod not in self._evicted(name)
+        ]
+        free = [self._key(found, direction) for found in self._free(name)]
+        return bool(coming) and (not free or min(coming) < min(free))
 
     def seat(self, name: str, direction: int) -> str | None:
         free = sorted(self._free(name), key=lambda found: self._key(found, direction))
@@ -145,7 +163,10 @@ class NaiveView:
             why
             for found in self.live()
             if self.plans[name].module not in found.modules
-            and (why := obstacle(found, self.claims.get(found.pod)))
+            and (
+                why := obstacle(found, self.claims.get(found.pod))
+                or (EMPTIED if found.pod in self._evicted(name) else "")
+            )
         )
 
     def next_due(self, name: str) -> datetime | None:
@@ -208,3 +229,7 @@ class NaiveReplicas:
     @property
     def stuck(self) -> list[str]:
         return self._pods(lambda stands: stands.stuck)
+
+    @property
+    def foreign(self) -> Counter[str]:
+        return Counter(stands.foreign for _, stands in self._all() if stands.foreign)

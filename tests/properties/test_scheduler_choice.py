@@ -15,6 +15,7 @@ from tranche_scheduler.core.choice import choose
 from tranche_scheduler.core.ledger import Round, play
 from tranche_scheduler.core.pool import PoolView, modules_on
 from tranche_scheduler.core.progress import progress
+from tranche_scheduler.core.surge import surging
 
 PODS = [f"p{number}" for number in range(7)]
 NAMES = ["cart", "menu"]
@@ -72,7 +73,20 @@ def plans(draw):
         wanted=draw(st.sampled_from([replicas, replicas, replicas, ALL, 3])),
         max_unavailable=draw(st.sampled_from([None, 0, 1, 2, 3, 5, "50%", "100%"])),
         scheduling_policy=draw(st.sampled_from(["scatter", "stacking"])),
-        upgrade_policy=draw(st.sampled_from(["uninstall_then_install", "install_then_uninstall"])),
+        upgrade_policy=draw(
+            st.sampled_from(
+                [
+                    "uninstall_then_install",
+                    "install_then_uninstall",
+                    "scaleup_then_scaledown",
+                    "scaleup_then_scaledown",
+                ]
+            )
+        ),
+        min_ready_s=draw(st.sampled_from([0, 0, 20])),
+        retried_at=draw(st.sampled_from([None, None, NOW - timedelta(seconds=50), NOW])),
+        evict=tuple(draw(st.sets(st.sampled_from(PODS), max_size=2))) if draw(st.booleans()) else (),
+        evicted_at=NOW,
         failure_threshold=draw(st.sampled_from([0, 0, 1])),
         held=(held := draw(st.sampled_from([False, False, False, True]))),
         held_at=draw(st.sampled_from([None, 1, 3])) if held else None,
@@ -143,8 +157,11 @@ class World:
         if claim.op == "remove":
             modules.pop(claim.module, None)
         elif claim.revision:
-            modules[claim.module] = entry(claim.revision, since=self.now)
-        self.put(found.but(operation=operation(claim.token), modules=modules))
+            was = modules.get(claim.module)
+            same = claim.op == "observe" and was is not None and was.revision == claim.revision
+            kept = was.since if was is not None and same and was.state == "available" else self.now
+            modules[claim.module] = entry(claim.revision, since=kept)
+        self.put(found.but(operation=operation(claim.token), modules=modules, observed_at=self.now))
 
     def _fail(self, pod) -> None:
         claim, found = self.ledger.claims[pod], self.naive.records[pod]
@@ -198,12 +215,12 @@ class World:
             assert found.max_modules is None or modules_on(found, claim) <= found.max_modules
         if told.held:
             assert not claim.costs
-            assert claim.op in ("install", "replace")
+            assert claim.op in ("install", "replace", "observe")
         was = found.modules.get(claim.module)
         if was is not None and was.serves and claim.op in ("replace", "remove") and not claim.beside:
             assert claim.costs
         if claim.revision:
-            installed = {1: "1.0.0", 2: "2.0.0"}[claim.revision]
+            installed = {1: "1.0.0", 2: "2.0.0", 3: "3.0.0"}[claim.revision]
             assert not (claim.beside and was.version == installed and was.serving is None)
 
     def _judge_deployment(self, told, new, look) -> None:
@@ -230,7 +247,9 @@ class World:
             if claim.op == "install" and claim.module not in look.records[claim.pod].modules
         ]
         if added:
-            assert look.total(name, "perhaps") <= look.goal(name)
+            pairs = max(1, budget_of(told, look.counted(name)).allowed) if surging(told) else 0
+            assert look.total(name, "perhaps") <= look.goal(name) + pairs
+            assert not {claim.pod for claim in added} & set(look._evicted(name))
 
     def _of_target(self, found, told) -> bool:
         there = found.modules.get(told.module)

@@ -20,7 +20,7 @@ from tranche_scheduler.core.budget import budget_of
 from tranche_scheduler.core.ledger import Round, Stale, play
 from tranche_scheduler.core.pool import PoolView, finished
 from tranche_scheduler.core.progress import progress, same
-from tranche_scheduler.core.steps import Blocked
+from tranche_scheduler.core.step import Blocked
 from tranche_scheduler.inbox import CATCH_UP_S, Inbox
 from tranche_scheduler.messenger import Messenger
 from tranche_scheduler.metrics import Metrics

@@ -11,7 +11,8 @@ from tranche.contract.content import Content
 from tranche.contract.ledger import MAX_CLAIMS, Claim, Ledger
 from tranche.contract.plan import Plan
 from tranche_scheduler.core.pool import PoolView, finished
-from tranche_scheduler.core.steps import Blocked, Step, Wants
+from tranche_scheduler.core.step import Blocked, Step
+from tranche_scheduler.core.steps import Wants
 
 
 class Choice(NamedTuple):
@@ -24,7 +25,19 @@ class Choice(NamedTuple):
 
 
 def choose(view: PoolView, ledger: Ledger, now: datetime) -> Choice:
-    """The claims to take now. The view knows the ledger's claims and is left as it was.
+    """The claims to take now. The view knows the ledger's claims and is left as it was."""
+    before = set(view.touched)
+    known = set(view.claims)
+    try:
+        return take(view, ledger, now)
+    finally:
+        for pod in view.claims.keys() - known:
+            view.unclaim(pod)
+        view.touched = before
+
+
+def take(view: PoolView, ledger: Ledger, now: datetime) -> Choice:
+    """The same claims, which the view knows afterwards.
 
     Nobody claims under a plan older than the ledger noted, nor for more than MAX_CLAIMS pods at once.
     """
@@ -39,25 +52,19 @@ def choose(view: PoolView, ledger: Ledger, now: datetime) -> Choice:
     blocked: dict[str, Blocked] = {}
     taken: list[Claim] = []
     contents: list[Content | None] = []
-    before = set(view.touched)
     room = MAX_CLAIMS - len(view.claims)
-    try:
-        while turns and len(taken) < room:
-            plan, wants, steps = turns.popleft()
-            step = next(steps, None)
-            if step is None:
-                if wants.blocked is not None:
-                    blocked[plan.name] = wants.blocked
-                continue
-            claim = _claim(view, plan, step, ledger.counter + 1 + len(taken))
-            view.claim(claim)
-            taken.append(claim)
-            contents.append(step.content)
-            turns.append((plan, wants, steps))
-    finally:
-        for claim in taken:
-            view.unclaim(claim.pod)
-        view.touched = before
+    while turns and len(taken) < room:
+        plan, wants, steps = turns.popleft()
+        step = next(steps, None)
+        if step is None:
+            if wants.blocked is not None:
+                blocked[plan.name] = wants.blocked
+            continue
+        claim = _claim(view, plan, step, ledger.counter + 1 + len(taken))
+        view.claim(claim)
+        taken.append(claim)
+        contents.append(step.content)
+        turns.append((plan, wants, steps))
     return Choice(tuple(taken), tuple(contents), blocked, _next(view, plans, now))
 
 

@@ -12,7 +12,7 @@ from tranche.contract.record import PodRecord
 from tranche_scheduler.core import history
 from tranche_scheduler.core.choice import choose
 from tranche_scheduler.core.pool import PoolView
-from tranche_scheduler.core.steps import Blocked
+from tranche_scheduler.core.step import Blocked
 from tranche_scheduler.core.withdrawal import superseded
 
 

@@ -9,7 +9,10 @@ from datetime import datetime
 from tranche.contract.ledger import Claim
 from tranche.contract.plan import ALL, Plan
 from tranche.contract.record import PodRecord
+from tranche_scheduler.core import retry
 from tranche_scheduler.core.buckets import Buckets
+from tranche_scheduler.core.eviction import evicted_pods
+from tranche_scheduler.core.maturity import min_ready
 from tranche_scheduler.core.placement import Direction
 from tranche_scheduler.core.replicas import Replicas
 from tranche_scheduler.core.standing import TIMED, Standing, standing
@@ -20,6 +23,7 @@ NOT_READY = "not ready"
 CORDONED = "cordoned"
 TERMINATING = "terminating"
 BUSY = "busy"
+EMPTIED = "to be left by replace"
 
 
 def finished(plan: Plan) -> bool:
@@ -66,10 +70,22 @@ def counted(record: PodRecord, claim: Claim | None) -> bool:
     return not record.terminating and not record.cordoned and not _no_room(record, claim)
 
 
+def vacated(record: PodRecord, claim: Claim | None) -> bool:
+    """Whether the pod will be a seat once the module that is being taken off it is gone."""
+    if claim is None or claim.op != "remove" or claim.module not in record.modules:
+        return False
+    if record.terminating or not record.ready or record.cordoned or record.capacity_problem:
+        return False
+    stuck = record.operation is not None and record.operation.state == "stuck"
+    # One module less: what is there without it has to leave room for another.
+    full = record.max_modules is not None and len(record.modules) > record.max_modules
+    return not stuck and not full
+
+
 class _Place:
     """What the indexes know of one pod, to be taken out again as it was put in."""
 
-    __slots__ = ("counted", "modules", "names", "obstacle", "record", "standings")
+    __slots__ = ("closed", "counted", "modules", "names", "obstacle", "record", "standings", "vacated")
 
     def __init__(self, record: PodRecord, claim: Claim | None) -> None:
         self.record = record
@@ -78,6 +94,10 @@ class _Place:
         self.counted = counted(record, claim)
         self.names: tuple[str, ...] = ()
         """Deployments whose module is in the record."""
+        self.closed: tuple[str, ...] = ()
+        """Deployments the pod is no seat for, though it takes other modules."""
+        self.vacated = ""
+        """The deployment it will be a seat for once its module is off the pod."""
         self.standings: dict[str, Standing] = {}
 
 
@@ -104,6 +124,8 @@ class PoolView:
         """By module: the deployment whose it is."""
         self._pods_with: dict[str, set[str]] = {}
         """By module: the pods whose record has it."""
+        self._emptied: dict[str, set[str]] = {}
+        """By pod: the deployments that are to leave it, and not to come back."""
 
     # What happened
 
@@ -131,6 +153,13 @@ class PoolView:
         """Count with a claim, in the place of the pod's former one."""
         self._change_claim(claim.pod, claim)
 
+    def end(self, record: PodRecord) -> None:
+        """A claim's end and the record that proves it, in one."""
+        pod = record.pod
+        self._take_out(pod)
+        self._drop_claim(pod)
+        self._put_in(pod, record)
+
     def unclaim(self, pod: str) -> None:
         """Count without the pod's claim."""
         self._change_claim(pod, None)
@@ -149,7 +178,7 @@ class PoolView:
                 if claim.deployment == plan.name:
                     self._replicas[plan.name].claims[pod] = claim
         if known is None or _looks(known) != _looks(plan):
-            self._look_again({plan.module, known.module if known else plan.module}, plan.name)
+            self._look_again(plan, known)
         return True
 
     # What there is
@@ -161,6 +190,10 @@ class PoolView:
     def pods(self) -> list[str]:
         """All pods that are not gone. Scans: for a pool that lost its history."""
         return list(self._places)
+
+    def records(self) -> list[PodRecord]:
+        """The records of all pods that are not gone. Scans: for a rehearsal on a copy."""
+        return [place.record for place in self._places.values()]
 
     def replicas(self, name: str) -> Replicas:
         return self._replicas[name]
@@ -188,16 +221,30 @@ class PoolView:
         head = self._seats.head_outside(self._replicas[name].seats, direction)
         return head[1] if head else None
 
+    def better_seat_coming(self, name: str, direction: Direction) -> bool:
+        """Whether a pod the deployment is just being taken off will be a better seat than all there are."""
+        coming = self._replicas[name].vacated.head(direction)
+        if coming is None:
+            return False
+        head = self._seats.head_outside(self._replicas[name].seats, direction)
+        return head is None or (direction * coming[0], coming[1]) < (direction * head[0], head[1])
+
     def seats(self, name: str) -> int:
         """Pods the deployment's module could be installed on now."""
         return len(self._seats) - len(self._replicas[name].seats)
 
     def obstacles(self, name: str) -> Counter[str]:
         """Pods without the module that cannot take it, by why not."""
-        return self._obstacles - self._replicas[name].obstacles
+        found = self._obstacles - self._replicas[name].obstacles
+        plan = self.plans[name]
+        for pod in evicted_pods(plan):
+            place = self._places.get(pod)
+            if place is not None and not place.obstacle and plan.module not in place.record.modules:
+                found[EMPTIED] += 1
+        return found
 
     def next_due(self, name: str) -> datetime | None:
-        """The next time a failed replica may be tried again."""
+        """The next time a failed replica may be tried again, or one that runs be looked at."""
         return self._replicas[name].next_due(TIMED)
 
     # Keeping the indexes
@@ -205,11 +252,7 @@ class PoolView:
     def _change_claim(self, pod: str, claim: Claim | None) -> None:
         place = self._places.get(pod)
         self._take_out(pod)
-        former = self.claims.pop(pod, None)
-        if former is not None:
-            self.touched.add(former.deployment)
-            if former.deployment in self._replicas:
-                self._replicas[former.deployment].claims.pop(pod, None)
+        self._drop_claim(pod)
         if claim is not None:
             self.claims[pod] = claim
             self.touched.add(claim.deployment)
@@ -218,15 +261,30 @@ class PoolView:
         if place is not None:
             self._put_in(pod, place.record)
 
-    def _look_again(self, modules: set[str], name: str) -> None:
-        """A plan reads differently: whoever has its module, or a claim for it, is indexed anew."""
+    def _drop_claim(self, pod: str) -> None:
+        former = self.claims.pop(pod, None)
+        if former is not None:
+            self.touched.add(former.deployment)
+            if former.deployment in self._replicas:
+                self._replicas[former.deployment].claims.pop(pod, None)
+
+    def _look_again(self, plan: Plan, known: Plan | None) -> None:
+        """A plan reads differently: whoever has its module, a claim for it or an order to lose it, is indexed
+        anew."""
+        name = plan.name
+        modules = {plan.module, known.module if known else plan.module}
+        left = set(evicted_pods(known)) if known else set()
         pods = {pod for module in modules for pod in self._pods_with.get(module, ())}
-        pods.update(self._replicas[name].claims)
+        pods.update(self._replicas[name].claims, left, evicted_pods(plan))
         places = [(pod, self._places[pod].record) for pod in pods if pod in self._places]
         for pod, _ in places:
             self._take_out(pod)
         for module in modules:
             self._settle_owner(module, name)
+        for pod in left:
+            self._emptied[pod].discard(name)
+        for pod in evicted_pods(plan):
+            self._emptied.setdefault(pod, set()).add(name)
         for pod, record in places:
             self._put_in(pod, record)
 
@@ -253,6 +311,12 @@ class PoolView:
         place.names = tuple(
             owner for module in record.modules if (owner := self._owners.get(module)) is not None
         )
+        emptied = self._emptied.get(pod)
+        place.closed = (*place.names, *(emptied.difference(place.names))) if emptied else place.names
+        if vacated(record, claim):
+            assert claim is not None
+            here = claim.deployment in place.names and claim.deployment not in (emptied or ())
+            place.vacated = claim.deployment if here else ""
         self._put_seat(pod, place)
         for name in {*place.names, *self._claimant(claim)}:
             replicas = self._replicas[name]
@@ -262,14 +326,15 @@ class PoolView:
             self.touched.add(name)
 
     def _put_seat(self, pod: str, place: _Place) -> None:
+        if place.vacated:
+            self._replicas[place.vacated].vacated.add(place.modules - 1, pod)
         if place.obstacle:
             self._obstacles[place.obstacle] += 1
+            for name in place.names:
+                self._replicas[name].obstacles[place.obstacle] += 1
         else:
             self._seats.add(place.modules, pod)
-        for name in place.names:
-            if place.obstacle:
-                self._replicas[name].obstacles[place.obstacle] += 1
-            else:
+            for name in place.closed:
                 self._replicas[name].seats.add(place.modules, pod)
 
     def _take_out(self, pod: str) -> None:
@@ -288,14 +353,15 @@ class PoolView:
             self.touched.add(name)
 
     def _take_seat(self, pod: str, place: _Place) -> None:
+        if place.vacated:
+            self._replicas[place.vacated].vacated.remove(place.modules - 1, pod)
         if place.obstacle:
             self._obstacles[place.obstacle] -= 1
+            for name in place.names:
+                self._replicas[name].obstacles[place.obstacle] -= 1
         else:
             self._seats.remove(place.modules, pod)
-        for name in place.names:
-            if place.obstacle:
-                self._replicas[name].obstacles[place.obstacle] -= 1
-            else:
+            for name in place.closed:
                 self._replicas[name].seats.remove(place.modules, pod)
 
     def _claimant(self, claim: Claim | None) -> tuple[str, ...]:
@@ -308,8 +374,11 @@ def _looks(plan: Plan) -> tuple[object, ...]:
     version = plan.target.version if plan.target else None
     return (
         plan.module,
-        plan.mode,
-        plan.complete,
+        retry.for_ever(plan),
+        plan.retried_at,
+        min_ready(plan),
+        evicted_pods(plan),
+        plan.evicted_at,
         version,
         plan.target_revisions,
         plan.stable_revisions,

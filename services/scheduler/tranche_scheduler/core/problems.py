@@ -9,7 +9,7 @@ from tranche.contract.ledger import Ledger
 from tranche.contract.plan import Plan
 from tranche.contract.progress import Problem
 from tranche_scheduler.core.pool import PoolView
-from tranche_scheduler.core.steps import Blocked
+from tranche_scheduler.core.step import Blocked
 
 FEW = 5
 """Pods named per problem."""

@@ -13,7 +13,7 @@ from tranche.contract.progress import PodSample, Progress
 from tranche_scheduler.core.pool import PoolView
 from tranche_scheduler.core.problems import few, problems
 from tranche_scheduler.core.standing import REMOVE_DEAD_ORDER, Kind
-from tranche_scheduler.core.steps import Blocked
+from tranche_scheduler.core.step import Blocked
 
 SAMPLES = 20
 
@@ -29,6 +29,8 @@ def progress(
     pods = view.counted(name)
     wanted = pods if plan.wanted == ALL else plan.wanted
     moving = len(replicas.claims)
+    # A budget that is in use until those that run have run for long enough is no problem either.
+    busy = moving + total("maturing")
     dead = replicas.size(kind for kinds in REMOVE_DEAD_ORDER for kind in kinds) + replicas.size(
         (Kind.UNREMOVED,)
     )
@@ -53,11 +55,16 @@ def progress(
         retrying=total("retrying"),
         moving=moving,
         down=total("down"),
+        maturing=total("maturing"),
+        mature_at=replicas.next_due((Kind.MATURING,)),
+        evicting=total("evicting"),
+        stuck=total("stuck"),
+        foreign=tuple(sorted(+replicas.foreign)),
         surplus_unavailable=min(dead, max(0, total("present") - wanted)),
         placeable=min(view.seats(name), max(0, wanted - total("outcome"))),
         unavailable_pods=few(replicas.unavailable),
-        blocked=_blocked(ledger, moving, blocked),
-        problems=problems(view, plan, ledger, blocked if not moving or _capacity(blocked) else None),
+        blocked=_blocked(ledger, busy, blocked),
+        problems=problems(view, plan, ledger, blocked if not busy or _capacity(blocked) else None),
         samples=tuple(_samples(view, plan)),
     )
 
@@ -82,8 +89,8 @@ def _order(said: Progress) -> tuple[int, int, int]:
     return said.ledger_revision, said.position, said.plan_revision
 
 
-def _blocked(ledger: Ledger, moving: int, blocked: Blocked | None) -> str:
-    if moving:
+def _blocked(ledger: Ledger, busy: int, blocked: Blocked | None) -> str:
+    if busy:
         return ""
     if ledger.frozen is not None:
         return "PoolFrozen"

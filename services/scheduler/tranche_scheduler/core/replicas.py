@@ -31,7 +31,11 @@ class Replicas:
         self.unready: Any = SortedSet()
         self.stuck: Any = SortedSet()
         self.seats = Buckets()
-        """Pods that would take another module, but have this one."""
+        """Pods that would take another module, but not this one: they have it, or are to lose it."""
+        self.vacated = Buckets()
+        """Pods that will be seats once this module is taken off them, which is under way."""
+        self.foreign: Counter[str] = Counter()
+        """Versions, not the target's, that somebody else installed."""
         self.obstacles: Counter[str] = Counter()
         """Pods with this module that would take no other, by why not."""
         self.closed = 0
@@ -54,6 +58,8 @@ class Replicas:
                 self.unready.add(pod)
         if now.stuck:
             self.stuck.add(pod)
+        if now.foreign:
+            self.foreign[now.foreign] += 1
         if now.kind is not None:
             self._kinds[now.kind].add(count, pod)
             if now.due is not None:
@@ -68,6 +74,8 @@ class Replicas:
         self.failed.discard(pod)
         self.unready.discard(pod)
         self.stuck.discard(pod)
+        if was.foreign:
+            self.foreign[was.foreign] -= 1
         if was.kind is not None:
             self._kinds[was.kind].remove(count, pod)
             if was.due is not None:

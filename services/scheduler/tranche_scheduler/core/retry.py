@@ -22,16 +22,29 @@ def delay_s(tries: int) -> int:
     return DELAYS_S[min(max(tries, 1), len(DELAYS_S)) - 1]
 
 
-def due_at(entry: ModuleEntry) -> datetime:
+def due_at(entry: ModuleEntry, plan: Plan) -> datetime:
     """When the next try of a failed entry may begin."""
+    if asked_for(entry, plan):
+        return entry.since
     return entry.since + timedelta(seconds=delay_s(entry.tries))
 
 
 def given_up(entry: ModuleEntry, plan: Plan) -> bool:
     """Whether a failed entry is tried no more under this plan.
 
-    In a rollout a cause that cannot pass is not tried again. Outside one, and on the way back to stable, there
-    is nothing better to do than trying for ever.
+    In a rollout a cause that cannot pass is not tried again, unless a person asks for it. Outside one, and on
+    the way back to stable, there is nothing better to do than trying for ever.
     """
-    for_ever = plan.complete or plan.mode == "abort"
-    return not for_ever and (not entry.passing or entry.tries >= TRIES)
+    if for_ever(plan) or asked_for(entry, plan):
+        return False
+    return not entry.passing or entry.tries >= TRIES
+
+
+def for_ever(plan: Plan) -> bool:
+    """Whether whatever fails under the plan is tried until it works."""
+    return plan.complete or plan.mode == "abort"
+
+
+def asked_for(entry: ModuleEntry, plan: Plan) -> bool:
+    """Whether a person asked for another try after this one had failed; its next failure counts as before."""
+    return plan.retried_at is not None and entry.since < plan.retried_at

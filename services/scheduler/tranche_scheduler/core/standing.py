@@ -10,6 +10,8 @@ from tranche.contract.ledger import Claim
 from tranche.contract.plan import Plan
 from tranche.contract.record import ModuleEntry, PodRecord
 from tranche_scheduler.core import retry
+from tranche_scheduler.core.eviction import evicted, evicted_pods
+from tranche_scheduler.core.maturity import matures_at
 
 
 class Kind(Enum):
@@ -28,6 +30,10 @@ class Kind(Enum):
     ADOPT = "the target's version, installed by somebody else"
     OTHER = "neither stable nor target"
     STABLE = "stable and available"
+    MATURING = "at the target and running, not for long enough yet"
+    EVICTED = "to be placed elsewhere"
+    EVICTED_DOWN = "to be placed elsewhere, not available"
+    UNEVICTED = "to be placed elsewhere, could not be taken away"
 
 
 REPLACE_ORDER: tuple[tuple[Kind, ...], ...] = (
@@ -46,13 +52,26 @@ REMOVE_DEAD_ORDER: tuple[tuple[Kind, ...], ...] = (DEAD, (Kind.BROKEN,))
 REMOVE_ORDER: tuple[tuple[Kind, ...], ...] = (
     *REMOVE_DEAD_ORDER,
     (Kind.FAILED_SERVING, Kind.FAILED_TARGET_SERVING, Kind.ADOPT, Kind.OTHER, Kind.STABLE),
-    (Kind.CURRENT,),
+    (Kind.CURRENT, Kind.MATURING),
 )
-"""Not available first, then not at the target (design 1.2)."""
+"""Not available first, then not at the target (design 1.2). One that only has to run a little longer is not
+down: which is taken must not hang on the second in which it is asked."""
+
+# The new replica is installed elsewhere before an old one goes (scaleup_then_scaledown, design 1.4).
+REPAIR_ORDER: tuple[tuple[Kind, ...], ...] = (
+    (Kind.FAILED, Kind.FAILED_STABLE),
+    (Kind.DOWN,),
+    (Kind.DOWN_STABLE,),
+    (Kind.ADOPT,),
+)
+"""What serves nobody is brought to the target where it is, and what is there already is taken over."""
+OLD_DOWN = (Kind.FAILED, Kind.FAILED_STABLE, Kind.DOWN, Kind.DOWN_STABLE)
+OLD = (Kind.FAILED_SERVING, Kind.OTHER, Kind.STABLE)
+"""Serving, and not at the target: gives way to a new one elsewhere."""
 
 
 class Standing(NamedTuple):
-    """One deployment on one pod. All but ``kind`` and ``due`` are counted."""
+    """One deployment on one pod. All up to ``kind`` are counted."""
 
     present: bool = False
     available: bool = False
@@ -75,12 +94,18 @@ class Standing(NamedTuple):
     """Present on a pod that is not ready."""
     failed: bool = False
     stuck: bool = False
+    maturing: bool = False
+    """Runs the target, and would be available had it run for long enough."""
+    evicting: bool = False
+    """Still to be taken off its pod, to be placed elsewhere."""
     kind: Kind | None = None
     due: datetime | None = None
-    """When what failed may be tried again; None: never, or nothing failed."""
+    """When what failed may be tried again, or what runs be looked at; None: never, or there is no need."""
+    foreign: str = ""
+    """The version of somebody else's installation that is not the target's."""
 
 
-COUNTED = Standing._fields[:15]
+COUNTED = Standing._fields[:17]
 
 
 def queued(claim: Claim, record: PodRecord | None) -> bool:
@@ -101,12 +126,15 @@ def standing(record: PodRecord, claim: Claim | None, plan: Plan) -> Standing:
     of_target = entry is not None and entry.revision in plan.target_revisions
     updated = of_target and not failed
     disturbed = mine is not None and (mine.costs or mine.op == "remove")
-    available = entry is not None and record.ready and entry.serves and not disturbed
+    runs = entry is not None and record.ready and entry.serves and not disturbed
+    matures = matures_at(record, entry, plan) if entry is not None and runs else None
+    available = runs and matures is None
     lost = entry is not None and failed and of_target and retry.given_up(entry, plan)
     outcome, surely, perhaps, outcome_updated, tried = _prospects(
         record, mine, plan, present, updated, of_target
     )
-    kind = _kind(entry, plan) if entry is not None and _idle(record, claim) else None
+    leaves = entry is not None and evicted(record.pod, entry, plan)
+    kind = _kind(entry, plan, matures, leaves) if entry is not None and _idle(record, claim) else None
     return Standing(
         present=present,
         available=available,
@@ -124,19 +152,30 @@ def standing(record: PodRecord, claim: Claim | None, plan: Plan) -> Standing:
         unready=present and not record.ready,
         failed=failed,
         stuck=mine is not None and _stuck(record, mine),
+        maturing=matures is not None,
+        evicting=leaves or (mine is not None and mine.op == "remove" and record.pod in evicted_pods(plan)),
         kind=kind,
-        due=_due(entry, kind, lost) if entry is not None else None,
+        due=(matures if kind is Kind.MATURING else _due(entry, kind, lost, plan)) if entry else None,
+        foreign=_foreign(entry, plan) if entry is not None else "",
     )
 
 
-TIMED = frozenset((Kind.FAILED_TARGET, Kind.FAILED_TARGET_SERVING, Kind.FAILED_STABLE, Kind.UNREMOVED))
-"""What waits before it is tried again."""
+_STAYING = (Kind.UNREMOVED, Kind.UNEVICTED)
+TIMED = frozenset(
+    (Kind.FAILED_TARGET, Kind.FAILED_TARGET_SERVING, Kind.FAILED_STABLE, Kind.MATURING, *_STAYING)
+)
+"""What waits before it is tried again, or looked at."""
 
 
-def _due(entry: ModuleEntry, kind: Kind | None, lost: bool) -> datetime | None:
+def _due(entry: ModuleEntry, kind: Kind | None, lost: bool, plan: Plan) -> datetime | None:
     # Taking away is tried for ever: there is nothing else to be done with what is surplus.
-    timed = kind in TIMED and (not lost or kind is Kind.UNREMOVED)
-    return retry.due_at(entry) if timed else None
+    timed = kind in TIMED and (not lost or kind in _STAYING)
+    return retry.due_at(entry, plan) if timed else None
+
+
+def _foreign(entry: ModuleEntry, plan: Plan) -> str:
+    theirs = entry.revision == 0 and (plan.target is None or entry.version != plan.target.version)
+    return entry.version if theirs else ""
 
 
 def _idle(record: PodRecord, claim: Claim | None) -> bool:
@@ -163,7 +202,13 @@ def _prospects(
     return there, there, there, to_target, to_target
 
 
-def _kind(entry: ModuleEntry, plan: Plan) -> Kind:
+def _kind(entry: ModuleEntry, plan: Plan, matures: datetime | None, leaves: bool) -> Kind:
+    if leaves:
+        if entry.state == "failed" and entry.reason == "UninstallFailed":
+            return Kind.UNEVICTED
+        return Kind.EVICTED if entry.serves else Kind.EVICTED_DOWN
+    if matures is not None:
+        return Kind.MATURING
     of_target = entry.revision in plan.target_revisions
     of_stable = entry.revision in plan.stable_revisions
     if entry.state == "failed":

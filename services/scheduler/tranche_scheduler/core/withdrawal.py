@@ -8,8 +8,10 @@ from tranche.contract.ledger import Claim
 from tranche.contract.plan import ALL, Plan
 from tranche.contract.record import PodRecord
 from tranche_scheduler.core.budget import budget_of
+from tranche_scheduler.core.eviction import evicted_pods
 from tranche_scheduler.core.pool import PoolView
 from tranche_scheduler.core.standing import queued
+from tranche_scheduler.core.surge import pairs_at_once, surging
 
 
 def superseded(view: PoolView, plan: Plan) -> set[str]:
@@ -85,8 +87,11 @@ def _against_count(view: PoolView, plan: Plan, left: list[Claim], gone: set[str]
     goal = view.goal(plan.name)
     short = goal - view.total(plan.name, "outcome")
     surplus = -short - len(gone)
+    if surging(plan):
+        surplus -= pairs_at_once(budget_of(plan, view.counted(plan.name)))
+    leaving = evicted_pods(plan)
     for claim in left:
-        if claim.pod in gone:
+        if claim.pod in gone or (claim.op == "remove" and claim.pod in leaving):
             continue
         if claim.op == "remove" and short > 0:
             short -= 1

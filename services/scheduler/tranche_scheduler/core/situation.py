@@ -1,0 +1,105 @@
+"""What a deployment's next steps depend on: one plan, the pool as it is now, the time; and what may be told of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tranche.contract.content import Content
+from tranche.contract.plan import ALL, Plan
+from tranche_scheduler.core.budget import Budget, budget_of
+from tranche_scheduler.core.placement import RANK
+from tranche_scheduler.core.pool import PoolView
+from tranche_scheduler.core.standing import Kind
+from tranche_scheduler.core.step import Blocked, Step, bring
+
+
+class Situation:
+    """Questions about one deployment. ``blocked``: why there was no next step."""
+
+    def __init__(self, view: PoolView, plan: Plan, now: datetime) -> None:
+        self.view = view
+        self.plan = plan
+        self.now = now
+        self.rank = RANK[plan.scheduling_policy]
+        self.replicas = view.replicas(plan.name)
+        self.blocked: Blocked | None = None
+
+    @property
+    def budget(self) -> Budget:
+        return budget_of(self.plan, self.view.counted(self.plan.name))
+
+    @property
+    def goal(self) -> int:
+        return self.view.goal(self.plan.name)
+
+    @property
+    def target_first(self) -> Content | None:
+        return self.plan.target if self.plan.target and self.below_level() else self.plan.stable
+
+    @property
+    def stable_first(self) -> Content | None:
+        return self.plan.stable or self.target_first
+
+    def count(self, field: str) -> int:
+        return self.replicas.total(field)
+
+    def below_level(self) -> bool:
+        return self.plan.updated == ALL or self.count("tried") < self.plan.updated
+
+    def held_by_failures(self) -> bool:
+        """More failed than may: nothing further is disturbed (design 1.6)."""
+        rolling = self.plan.mode == "roll" and not self.plan.complete
+        return rolling and self.count("given_up") > self.plan.failure_threshold
+
+    def affordable(self) -> bool:
+        if self.budget.permits(self.count("available")):
+            return True
+        self.blocked = Blocked("BudgetExhausted", self._why_exhausted())
+        return False
+
+    def first_removed(self, order: tuple[tuple[Kind, ...], ...]) -> str | None:
+        for kinds in order:
+            if pod := self.replicas.best(kinds, self.rank.remove):
+                return pod
+        return None
+
+    def bring(self, pod: str, content: Content) -> Step:
+        record = self.view.record(pod)
+        assert record is not None
+        return bring(pod, record.modules.get(self.plan.module), record.ready, content, self.plan)
+
+    def available(self, pod: str) -> bool:
+        record = self.view.record(pod)
+        entry = record.modules.get(self.plan.module) if record else None
+        return record is not None and record.ready and entry is not None and entry.serves
+
+    def of_target(self, pod: str) -> bool:
+        record = self.view.record(pod)
+        entry = record.modules.get(self.plan.module) if record else None
+        return self.below_level() or (entry is not None and entry.revision in self.plan.target_revisions)
+
+    def why_short(self, short: int) -> str:
+        """In counts, why the pods without the module were refused (design 1.5)."""
+        refused = self.view.obstacles(self.plan.name)
+        if not refused:
+            return f"{short} short: no pod is left without the module"
+        told = ", ".join(
+            f"{count} {'pod ' if count == 1 else 'pods '}{why}" if index == 0 else f"{count} {why}"
+            for index, (why, count) in enumerate(sorted(refused.items()))
+        )
+        return f"{short} short: {told}"
+
+    def _why_exhausted(self) -> str:
+        wanted, allowed = self.budget
+        down = max(0, wanted - self.count("available"))
+        given = self.plan.max_unavailable
+        promise = "the default maxUnavailable" if given is None else f"maxUnavailable {given}"
+        if allowed == 0 and isinstance(given, str) and given != "0%":
+            promise += f" of {wanted} rounds down to 0"
+        told = f"{down} of {wanted} unavailable, {allowed} may be: {promise}"
+        if allowed == 0:
+            told = (
+                f"0 of {wanted} may be unavailable: {promise}; allow 1, or use install_then_uninstall "
+                "where two versions can stand side by side"
+            )
+        return told
