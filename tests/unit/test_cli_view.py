@@ -118,7 +118,7 @@ def test_time_left_is_estimated_from_the_batches_so_far() -> None:
 
     assert gray is not None
     assert 60 * 47 / 40 + 7.5 < gray < 60 * 47 / 40 + 7.5 + 200
-    assert "left after the confirm" in text(screen(took, NOW, width=200), 200)
+    assert "· about 5m left" in text(screen(took, NOW, width=200), 200)
     assert remaining_s(under_way, NOW) == 52.0
     assert "about 55s left" in text(screen(under_way, NOW))
     assert remaining(rolling(batches=[]), NOW) == "", "no batch has told its pace"
@@ -248,7 +248,7 @@ def test_lines_say_the_event_once() -> None:
 
 def test_a_row_per_deployment() -> None:
     shown = text(
-        deployments([status(), healthy(name="orders")], NOW, wide=True, namespaces=True, width=200), 200
+        deployments([status(), healthy(name="orders")], NOW, wide=True, namespaces=True, width=260), 260
     )
 
     heading, first, second = shown.splitlines()

@@ -14,15 +14,12 @@ UNDER_WAY = frozenset({"Pending", "Progressing", "Waiting", "Blocked", "Paused"}
 def remaining(status: Status, now: datetime) -> str:
     """As people read it; empty where nothing is left to do, or nothing can be said yet.
 
-    A person's confirm takes as long as it takes: it is named beside the estimate, not part of it.
+    A person's confirm takes as long as it takes: it is no part of the estimate.
     """
     if status.phase not in UNDER_WAY:
         return ""
     seconds = remaining_s(status, now)
-    if seconds is None:
-        return ""
-    asked = any(gate.gate == "confirm" for gate in status.gates)
-    return f"about {_rough(seconds)} left{' after the confirm' if asked else ''}"
+    return "" if seconds is None else f"about {_rough(seconds)} left"
 
 
 def remaining_s(status: Status, now: datetime) -> float | None:

@@ -18,6 +18,8 @@ from tranche_cli.view.words import age, safe
 
 GAP = 2
 LEAST_NOTE = 12
+ROOMY = 76
+"""Columns from which the next command has a place in the table of deployments."""
 
 
 def plain_table(*columns: str) -> Table:
@@ -48,7 +50,7 @@ def noted_table(
     ]
     room = width - sum(widest) - GAP * len(columns)
     noted = room >= LEAST_NOTE and any(words for _, words in rows)
-    table = plain_table(*columns, *((note,) if noted else ()))
+    table = plain_table(*columns, *(("NOTE",) if noted else ()))
     for cells, told in rows:
         words = Text(told)
         words.truncate(room, overflow="ellipsis")
@@ -69,7 +71,11 @@ def deployments(
         (_deployment(status, wide=wide, namespaces=namespaces), _told(status, now)) for status in statuses
     ]
     if not wide:
-        return noted_table(columns, [(cells, next_) for cells, (_, next_) in rows], width, note="NEXT")
+        # A command that is cut helps nobody: it takes a second line.
+        table = plain_table(*columns, *(("NEXT",) if width >= ROOMY else ()))
+        for cells, (_, next_) in rows:
+            table.add_row(*cells, *((next_,) if width >= ROOMY else ()))
+        return table
     table = plain_table(*columns, "MESSAGE", "NEXT")
     for cells, notes in rows:
         table.add_row(*cells, *notes)
