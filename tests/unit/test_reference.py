@@ -48,10 +48,10 @@ def test_every_reason_that_is_said_is_explained() -> None:
 
 
 def test_the_reasons_of_the_contract_are_all_there() -> None:
-    listed = """Accepted Invalid Planned BatchReleased BatchVerified AwaitingConfirm Confirmed GrayTime Paused Resumed
-        Frozen RolloutCompleted RolledBack Aborted Retried Scaled BudgetExhausted InsufficientCapacity OperationStuck
-        InvalidCapacity InstallFailed UninstallFailed PodUnreachable PodLost ProgressDeadlineExceeded PoolFrozen
-        Deleted"""
+    listed = """Accepted Invalid Planned BatchReleased BatchVerified AwaitingConfirm Confirmed GrayTime Paused
+        Resumed Frozen RolloutCompleted RolledBack Aborted Retried Scaled BudgetExhausted InsufficientCapacity
+        OperationStuck InvalidCapacity InstallFailed UninstallFailed PodUnreachable PodLost PoolFrozen
+        ProgressDeadlineExceeded Deleted"""
     assert set(listed.split()) <= {one.name for one in REASONS}
 
 

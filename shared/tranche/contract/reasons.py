@@ -20,6 +20,12 @@ REASONS: tuple[Reason, ...] = (
         "The last change was refused; what was valid before goes on.",
         "Read the problem's message: it names the field, what was given and what is expected.",
     ),
+    Reason(
+        "Adopted",
+        "Replicas of another version that somebody else installed are taken over and replaced; nobody knows their url, "
+        "so there is no way back to them.",
+        "Look at `tranche plan NAME` before.",
+    ),
     Reason("Planned", "The replicas that need a change were counted and cut into batches."),
     Reason("BatchReleased", "The scheduler may carry out one more batch."),
     Reason("BatchVerified", "Everything a batch released is there, available, and at rest."),
