@@ -13,6 +13,7 @@ from tranche_fleet.arklet import Settings
 from tranche_fleet.control import Control
 from tranche_fleet.edition import EDITIONS
 from tranche_fleet.fleet import DEFAULT_VERSION, Fleet
+from tranche_fleet.heartbeat import EVERY_S
 
 DEFAULTS = Settings()
 POOL = re.compile(r"(?P<namespace>[^/:]+)/(?P<base>[^/:]+)(?::(?P<bases>\d+))?(?::(?P<max>\d+))?")
@@ -75,6 +76,12 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--control", type=endpoint, default=("127.0.0.1", 0), help="host:port of the control surface"
     )
     parser.add_argument("--inventory", type=Path, help="a static inventory to write, kept up to date")
+    parser.add_argument(
+        "--heartbeat", metavar="URL", help="an endpoint that every base tells of itself, at URL/heartbeat"
+    )
+    parser.add_argument(
+        "--heartbeat-seconds", type=float, default=EVERY_S, help=f"between two heartbeats ({EVERY_S:g})"
+    )
     return parser.parse_args(argv)
 
 
@@ -88,7 +95,11 @@ async def run(wishes: argparse.Namespace) -> None:
         install_s=wishes.install_seconds, uninstall_s=wishes.uninstall_seconds, keep_failed=wishes.keep_failed
     )
     pools = wishes.pool or [PoolWish("default", "base", None, None)]
-    async with Fleet(inventory_path=wishes.inventory) as fleet:
+    async with Fleet(
+        inventory_path=wishes.inventory,
+        heartbeat_url=wishes.heartbeat,
+        heartbeat_s=wishes.heartbeat_seconds,
+    ) as fleet:
         for place, wish in enumerate(pools):
             await fleet.add_pool(
                 wish.namespace,

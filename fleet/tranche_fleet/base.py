@@ -67,6 +67,8 @@ class Base:
         self.commands = 0
         """How many commands reached it, queries too."""
         self.restarts = 0
+        self.lives = 0
+        """How often its process has started."""
         self._open: list[Exchange] = []
         self._deferred: list[tuple[float, str, Document | None]] = []
         self._up_at: float | None = None
@@ -220,6 +222,7 @@ class Base:
 
     def _start(self, at: float) -> None:
         self._up_at = None
+        self.lives += 1
         self._arklet = Arklet(
             self.edition,
             self.catalogue,

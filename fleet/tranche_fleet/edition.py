@@ -31,6 +31,8 @@ class Edition:
     """`baseIdentity` is in answers that are not errors."""
     install_strategy: bool
     """`installStrategy: uninstallThenInstall` is honoured, and the strategy is echoed in records."""
+    heartbeats: bool
+    """It tells an endpoint of itself (from 2.1.4 or later)."""
     health_of_one: bool
     """`health` of type biz looks at bizName and bizVersion."""
     loses_starting_biz: bool
@@ -53,6 +55,7 @@ EDITIONS = {
         state_records=False,
         shows_identity=False,
         install_strategy=False,
+        heartbeats=False,
         health_of_one=False,
         loses_starting_biz=True,
         commands=tuple(name for name in COMMANDS if name != "batchInstallBiz"),
@@ -74,6 +77,7 @@ EDITIONS = {
         state_records=True,
         shows_identity=True,
         install_strategy=True,
+        heartbeats=True,
         health_of_one=True,
         loses_starting_biz=False,
         commands=tuple(COMMANDS),

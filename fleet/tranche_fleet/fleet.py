@@ -15,11 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tranche.runtime import Clock, Group, Runtime, system_runtime
+from tranche.runtime import Clock, Group, Runtime, Task, system_runtime
 from tranche_fleet.arklet import Settings
 from tranche_fleet.base import Base
 from tranche_fleet.catalogue import Catalogue
 from tranche_fleet.descriptors import room_for
+from tranche_fleet.heartbeat import EVERY_S, Heart
 from tranche_fleet.inventory import MAX_MODULES, inventory, write_inventory
 from tranche_fleet.pod import Pod
 from tranche_fleet.server import BaseServer
@@ -33,7 +34,8 @@ class Fleet:
     """Simulated bases, each on its own loopback address (or, where such are missing, its own port).
 
     `catalogue` is shared by all bases. `clock` gives seconds since the epoch; a test may hand in its own and
-    call `tick` after moving it. With `inventory_path` the file follows every change.
+    call `tick` after moving it. With `inventory_path` the file follows every change. With `heartbeat_url` each base
+    tells that endpoint of itself, under its pod's name where it was given no identity.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class Fleet:
         runtime: Runtime | None = None,
         clock: Callable[[], float] | None = None,
         inventory_path: Path | None = None,
+        heartbeat_url: str | None = None,
+        heartbeat_s: float = EVERY_S,
     ) -> None:
         self.catalogue = catalogue if catalogue is not None else Catalogue()
         self.pool_labels: dict[tuple[str, str], dict[str, str]] = {}
@@ -54,15 +58,23 @@ class Fleet:
         self._addresses = loopback_addresses(first_address(os.getpid()))
         self._tasks: AbstractAsyncContextManager[Group] | None = None
         self._group: Group | None = None
+        self._heart = (
+            Heart(heartbeat_url, heartbeat_s, self._speaking, self._runtime) if heartbeat_url else None
+        )
+        self._beating: Task | None = None
 
     async def __aenter__(self) -> Self:
         self._tasks = self._runtime.tasks.group()
         self._group = await self._tasks.__aenter__()
+        if self._heart is not None:
+            self._beating = self._group.spawn(self._heart.run(), name="heartbeats")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
         for pod in self._pods.values():
             pod.server.close()
         # Connections being taken are made, cut and closed in one turn of the event loop each.
@@ -99,7 +111,7 @@ class Fleet:
         room_for(len(self._pods) + 1)
         base = Base(name, version=version, settings=settings, catalogue=self.catalogue, now=self.clock())
         server = await self._serve(base, address)
-        base.identity = identity or self._identity(server)
+        base.identity = identity or (name if self._heart is not None else self._identity(server))
         pod = Pod(namespace, pool, name, base, server, self.clock, dict(labels or {}), ready, uid)
         self._numbers[namespace, pool] = number
         self._pods[key] = pod
@@ -180,6 +192,10 @@ class Fleet:
         """Write the inventory, where there is a file for it. For after changing labels or ready of a pod."""
         if self.inventory_path is not None:
             write_inventory(self.inventory_path, self.inventory())
+
+    def _speaking(self) -> list[Pod]:
+        """Those whose release sends heartbeats."""
+        return [pod for pod in self if pod.base.edition.heartbeats]
 
     # --- addresses ---
 

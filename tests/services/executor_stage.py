@@ -26,7 +26,10 @@ from tranche_executor.arklet.artifact import JarCheck
 from tranche_executor.arklet.client import ArkletClient
 from tranche_executor.metrics import Metrics
 from tranche_executor.observer import Observer
+from tranche_executor.orphans import Orphans
+from tranche_executor.pods.source import PodSource
 from tranche_executor.pods.static import StaticPods
+from tranche_executor.records import Records
 from tranche_executor.worker import Worker
 from tranche_fleet.fleet import Fleet
 from tranche_fleet.pod import Pod
@@ -88,7 +91,7 @@ class Stage:
         changes: dict[str, Any],
     ) -> None:
         runtime = system_runtime()
-        source = StaticPods(self.inventory, runtime.clock)
+        source: PodSource = changes.pop("source", None) or StaticPods(self.inventory, runtime.clock)
         metrics = Metrics(registry)
         interval_s = changes.pop("interval_s", 30.0)
         async with (
@@ -98,12 +101,17 @@ class Stage:
         ):
             spread = Spread(self.bus, runtime, kind="executor", instance=name)
             observer = Observer(self.bus, runtime, source, spread, client, metrics, interval_s=interval_s)
+            orphaned_s = changes.pop("orphans_s", None)
             worker = Worker(
                 *(self.bus, runtime, name, source, client, jars, metrics), on_silent=observer.mind, **changes
             )
             beside = [group.create_task(source.run())]
             if observing:
                 beside.append(group.create_task(observer.run()))
+            if orphaned_s is not None:
+                records = Records(self.bus, runtime)
+                orphans = Orphans(runtime, source, spread, client, records, orphaned_s, look_s=0.1)
+                beside.append(group.create_task(orphans.run()))
             await worker.run(stopping)
             for task in beside:
                 task.cancel()

@@ -203,6 +203,31 @@ async def test_taking_over_is_looking_and_noting(bus: NatsBus, tmp_path: Path) -
         assert ran(here.fleet["web-base-1"]) == ["install cart:1.0.0"]
 
 
+async def test_what_is_looked_at_again_is_available_for_as_long_as_before(
+    bus: NatsBus, tmp_path: Path
+) -> None:
+    async with stage(bus, tmp_path) as here:
+        await here.start(observing=False)
+        before = await here.bring("web-base-1")
+        again = await here.bring("web-base-1", "observe", 1)
+
+        assert again.modules["cart"].since == before.modules["cart"].since
+        assert again.observed_at > before.observed_at
+        assert again.modules["cart"].token == 2
+
+
+async def test_the_version_is_put_into_arguments(bus: NatsBus, tmp_path: Path) -> None:
+    """Two web modules stand beside each other only on paths of their own."""
+    async with stage(bus, tmp_path) as here:
+        path = "--server.servlet.context-path=/cart-{version}"
+        here.contents = {number: one.but(args=(path,)) for number, one in here.contents.items()}
+        await here.start()
+        await here.bring("web-base-1")
+        done = await here.bring("web-base-1", "replace", 2, beside=True)
+        entry = done.modules["cart"]
+        assert (entry.version, entry.state, entry.serving) == ("2.0.0", "available", None)
+
+
 async def test_going_back_to_what_serves_beside_a_failure_disturbs_nothing(
     bus: NatsBus, tmp_path: Path
 ) -> None:

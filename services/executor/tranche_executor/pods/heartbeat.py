@@ -8,9 +8,10 @@ share, so pods heard by others are learned from their records.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping
+import heapq
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import NamedTuple
 
 import structlog
@@ -57,8 +58,9 @@ class Known:
 class Newcomer(NamedTuple):
     """A pod that is to be asked, not before a time."""
 
-    pod: Pod
     due: float
+    number: int
+    pod: Pod
     tries: int
 
 
@@ -75,7 +77,9 @@ class HeartbeatPods:
     _pods: dict[PodKey, Pod] = field(default_factory=dict)
     _unshared: set[PodKey] = field(default_factory=set)
     _newcomers: set[PodKey] = field(default_factory=set)
-    _queue: deque[Newcomer] = field(default_factory=deque)
+    _queue: list[Newcomer] = field(default_factory=list)
+    """A heap: who is due first is asked first."""
+    _numbers: Iterator[int] = field(default_factory=count)
     _come: asyncio.Event = field(default_factory=asyncio.Event)
     _bell: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -136,26 +140,30 @@ class HeartbeatPods:
         if len(self._newcomers) >= MOST_NEWCOMERS or len(self._known) >= MOST_PODS:
             return Reply(503, "too many bases at once: it is heard again with its next heartbeat")
         self._newcomers.add(pod.key)
-        self._come_again(Newcomer(pod, self.runtime.clock.monotonic(), 1))
+        self._come_again(pod, 0.0, 1)
         return Reply(202)
 
-    def _come_again(self, newcomer: Newcomer) -> None:
-        self._queue.append(newcomer)
+    def _come_again(self, pod: Pod, in_s: float, tries: int) -> None:
+        due = self.runtime.clock.monotonic() + in_s
+        heapq.heappush(self._queue, Newcomer(due, next(self._numbers), pod, tries))
         self._come.set()
 
     async def _ask_newcomers(self) -> None:
         while True:
-            if not self._queue:
-                self._come.clear()
-                await self._come.wait()
+            left_s = self._queue[0].due - self.runtime.clock.monotonic() if self._queue else FOLLOW_S
+            if left_s <= 0:
+                newcomer = heapq.heappop(self._queue)
+                await self._meet(newcomer.pod, newcomer.tries)
                 continue
-            newcomer = self._queue.popleft()
-            await self.runtime.clock.sleep(max(0.0, newcomer.due - self.runtime.clock.monotonic()))
-            await self._meet(newcomer)
+            self._come.clear()
+            try:
+                async with self.runtime.clock.timeout(left_s):
+                    await self._come.wait()
+            except TimeoutError:
+                pass
 
-    async def _meet(self, newcomer: Newcomer) -> None:
+    async def _meet(self, pod: Pod, tries: int) -> None:
         """Take it in once it has answered, and whoever had its name before does not."""
-        pod, _, tries = newcomer
         known = self._known.get(pod.key)
         if known is not None and known.pod.uid != pod.uid and await self.ask(known.pod.address):
             known.heard_at = self.runtime.clock.monotonic()
@@ -166,7 +174,7 @@ class HeartbeatPods:
             self._take(Known(pod, self.runtime.clock.monotonic(), recorded=False))
             log.info("heard", namespace=pod.key.namespace, base=pod.key.base, pod=pod.key.pod)
         elif tries < TRIES:
-            self._come_again(Newcomer(pod, self.runtime.clock.monotonic() + TRY_S, tries + 1))
+            self._come_again(pod, TRY_S, tries + 1)
         else:
             self._newcomers.discard(pod.key)
             log.warning("heartbeat_unanswered", pod=pod.key.pod, reason=f"no base answers at {pod.address}")
