@@ -244,12 +244,6 @@ async def test_an_answer_never_goes_where_the_asker_may_not_write(scene: Scene) 
     assert stored.data == told.encode()
 
 
-@pytest.mark.parametrize("verb", ["promote", "undo", "explain", "history", "freeze"])
-async def test_verbs_of_a_later_release_are_refused(scene: Scene, verb: str) -> None:
-    answer = await scene.bus.request(subjects.api("shop", verb), b'{"name": "cart"}', timeout_s=2)
-    assert b"not supported yet" in answer
-
-
 async def test_reads_come_in_pages(scene: Scene) -> None:
     for name in ("cart", "orders", "stock"):
         await scene.client.apply(manifest(name, "1.0.0"))

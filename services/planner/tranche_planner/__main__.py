@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from tranche import __version__
@@ -12,6 +14,7 @@ from tranche_planner.api import DESCRIPTION, NAME, Api
 from tranche_planner.desk import Desk
 from tranche_planner.due import Sweep, WakeUps
 from tranche_planner.events import Events
+from tranche_planner.freezes import Freezes
 from tranche_planner.metrics import Metrics
 from tranche_planner.progress import ProgressMessages
 from tranche_planner.pumping import pump
@@ -30,12 +33,17 @@ async def work(service: Service, settings: PlannerSettings) -> None:
         )
     store = Store(service.bus, service.runtime)
     metrics, plans = Metrics(service.registry), Plans(service.bus)
-    desk = Desk(service.bus, service.runtime, store, metrics, Turns(), plans)
-    api = Api(service.bus, Reads(desk), settings.url_allow)
+    freezes = Freezes(service.bus, service.runtime)
+    desk = Desk(service.bus, service.runtime, store, metrics, Turns(), plans, freezes)
+    api = Api(service.bus, Reads(desk, settings.url_allow), freezes, settings.url_allow)
+    known = asyncio.Event()
     async with (
         service.bus.serve(NAME, __version__, DESCRIPTION, api.endpoints()),
         service.runtime.tasks.group() as group,
     ):
+        group.spawn(freezes.follow(service.stopping, known.set, desk.refreeze), name="freezes")
+        # Nothing is decided before it is known what is frozen.
+        await known.wait()
         events = Events(desk, settings.url_allow)
         group.spawn(pump(service, PLANNER_EVENTS, events.handle), name="events")
         group.spawn(pump(service, PLANNER_PROGRESS, ProgressMessages(desk).handle), name="progress")

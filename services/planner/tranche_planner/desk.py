@@ -8,21 +8,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+import structlog
+
 from tranche.bus.cas import Held
 from tranche.bus.port import Bus, Stored
 from tranche.contract import subjects
 from tranche.contract.answer import AcceptedAnswer, RefusedAnswer, refused
 from tranche.contract.progress import Progress
-from tranche.errors import Conflict, Refused
+from tranche.contract.record import PodRecord
+from tranche.errors import Conflict, Refused, TrancheError
 from tranche.runtime import Runtime
 from tranche_planner.core.document import Document, Mark
 from tranche_planner.core.rollout import due, observe, outrank, wake
 from tranche_planner.core.settling import settled
 from tranche_planner.core.verbs import decide, reject
-from tranche_planner.core.wishes import Wish
+from tranche_planner.core.wishes import Apply, Replace, Wish
+from tranche_planner.freezes import Freezes
 from tranche_planner.metrics import Metrics
+from tranche_planner.previews import foreign_warnings
 from tranche_planner.saying import Plans, ask_to_be_woken, say_status
-from tranche_planner.store import Store
+from tranche_planner.store import Owner, Store
 from tranche_planner.turns import Turns
 
 TRIES = 30
@@ -42,6 +47,7 @@ class Desk:
     metrics: Metrics
     turns: Turns
     plans: Plans
+    freezes: Freezes
 
     def now(self) -> datetime:
         """The time, in the whole milliseconds that documents keep."""
@@ -54,27 +60,48 @@ class Desk:
         async with self.turns.of(place):
             for _ in range(TRIES):
                 held = await self.store.load(*place)
+                now = self.now()
                 before = held.value if held else None
-                decision = decide(before, wish, mark, self.now())
+                # A freeze that is known holds whatever follows from the wish.
+                decision = decide(self.freezes.under(before, now) if before else None, wish, mark, now)
                 after = decision.document
                 if after is None:
                     if again and before is not None:
                         await self._say(before, before, again=True)
                     return decision.answer
+                if isinstance(wish, Replace) and (missing := await self._missing(before, after, wish)):
+                    return missing
+                after = settled(after, self.freezes.under(after, now), now)
+                answer = decision.answer
                 if decision.takes_pool and (owner := await self.store.own(after)) is not None:
-                    return refused(
-                        f"{after.spec.module.name} on {after.spec.base} belongs to "
-                        f"{owner.namespace}/{owner.name} already: change that one, or delete it first",
-                        field="spec.template.spec.module.name",
-                    )
+                    return _owned(after, owner)
+                if decision.takes_pool and isinstance(answer, AcceptedAnswer):
+                    warnings = await foreign_warnings(self.bus, after)
+                    answer = answer.but(warnings=(*answer.warnings, *warnings))
                 try:
                     await self._save(held, after, again=again)
                 except Conflict:
                     continue
                 except Refused as error:
                     return refused(f"this cannot be kept: {error}")
-                return decision.answer
+                return answer
             raise Conflict(f"{'/'.join(place)}: others were faster {TRIES} times")
+
+    async def tried(
+        self, before: Document | None, wish: Apply
+    ) -> tuple[Document | RefusedAnswer, tuple[str, ...]]:
+        """What a manifest would make of the document, and what to warn of; nothing is kept."""
+        now = self.now()
+        last = before.last_wish if before else Mark()
+        mark = Mark(sequence=last.sequence + 1, time=now)
+        decision = decide(self.freezes.under(before, now) if before else None, wish, mark, now)
+        if isinstance(decision.answer, RefusedAnswer):
+            return decision.answer, ()
+        after = decision.document or before
+        assert after is not None
+        if decision.takes_pool and (owner := await self.store.owner(after)) is not None:
+            return _owned(after, owner), ()
+        return self.freezes.under(after, now), decision.answer.warnings
 
     async def note_refusal(self, place: tuple[str, str], verb: str, answer: RefusedAnswer) -> None:
         """Show a refused event in the status, where there is one."""
@@ -111,12 +138,38 @@ class Desk:
                 if held is None:
                     return None
                 now = self.now()
-                after = settled(held.value, change(held.value, now), now)
+                after = settled(held.value, change(self.freezes.under(held.value, now), now), now)
                 try:
                     return await self._save(held, after, again=again)
                 except Conflict:
                     continue
             raise Conflict(f"{'/'.join(place)}: others were faster {TRIES} times")
+
+    async def refreeze(self, namespace: str | None) -> None:
+        """Decide anew wherever a freeze began or ended; None: everywhere."""
+        for place in await self.store.names(namespace):
+            try:
+                await self.change(place, wake)
+            except* TrancheError as group:
+                words = "; ".join(map(str, group.exceptions))
+                log = structlog.get_logger()
+                log.info("a freeze reaches this deployment with the next sweep", place=place, error=words)
+
+    async def _missing(self, before: Document | None, after: Document, wish: Replace) -> RefusedAnswer | None:
+        """Why a replica cannot be taken off a pod: there is none."""
+        if before is None or before.evict == after.evict:
+            return None
+        subject = subjects.record(after.namespace, after.spec.base, wish.pod)
+        stored = await self.bus.last(subjects.AVAILABILITY, subject)
+        record = PodRecord.decode(stored.data) if stored else None
+        if record is not None and not record.gone and after.spec.module.name in record.modules:
+            return None
+        where = f"{after.namespace}/{after.name}"
+        return refused(
+            f"got {wish.pod}; expected a pod of {after.spec.base} with {after.spec.module.name} on it: "
+            f"tranche get pods {where} lists them",
+            field="pod",
+        )
 
     async def _save(self, held: Held[Document] | None, after: Document, *, again: bool) -> Held[Document]:
         before = held.value if held else None
@@ -159,7 +212,7 @@ class Desk:
             if again or before is None or before.plan != after.plan:
                 group.spawn(plan(), name="say plan")
             group.spawn(status(), name="say status")
-            if again or before is None or due(before) != due(after):
+            if again or _sooner(before, after, self.now()):
                 group.spawn(ask_to_be_woken(self.bus, after), name="ask to be woken")
         return newest
 
@@ -178,6 +231,20 @@ class _Newest:
 
 def _observed(progress: Progress, mark: Mark, document: Document, now: datetime) -> Document:
     return wake(observe(document, progress, mark, now), now)
+
+
+def _owned(document: Document, owner: Owner) -> RefusedAnswer:
+    return refused(
+        f"{document.spec.module.name} on {document.spec.base} belongs to "
+        f"{owner.namespace}/{owner.name} already: change that one, or delete it first",
+        field="spec.template.spec.module.name",
+    )
+
+
+def _sooner(before: Document | None, after: Document, now: datetime) -> bool:
+    """Whether the bell that is set would ring too late: one that rings early is set again then."""
+    at, set_ = due(after), due(before) if before is not None else None
+    return at is not None and (set_ is None or set_ <= now or at < set_)
 
 
 def mark_of(message: Stored) -> Mark:

@@ -11,7 +11,7 @@ from tranche.bus.rejection import keep_rejected
 from tranche.contract import subjects
 from tranche.contract.answer import AcceptedAnswer, RefusedAnswer, refused
 from tranche.errors import Refused, Unavailable
-from tranche_planner.core.wishes import read_wish
+from tranche_planner.core.wishes import WRITES, read_wish
 from tranche_planner.desk import Desk, mark_of
 
 
@@ -81,7 +81,7 @@ class Events:
                 self._log.info("an answer was not sent", subject=message.subject, error=str(error))
 
     def _count(self, verb: str, result: str) -> None:
-        known = verb if verb in ("apply", "delete", "confirm", "pause", "resume", "abort") else "other"
+        known = verb if verb in WRITES else "other"
         self._desk.metrics.events.labels(known, result).inc()
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from tranche.bus.port import Bus, Request
 from tranche.contract import subjects
 from tranche.contract.answer import RefusedAnswer, refused
+from tranche.contract.explanation import History
+from tranche.contract.message import Message
 from tranche.contract.record import PodRecord
 from tranche.errors import TrancheError
+from tranche_planner.asking import PlanAsked, read_plan
 from tranche_planner.core.document import Document
+from tranche_planner.core.explaining import explanation, history
 from tranche_planner.core.status import status
 from tranche_planner.core.wishes import read_fields, read_json
 from tranche_planner.desk import Desk
+from tranche_planner.previews import preview_of
 
 LIMIT = 500
 PAGE_BYTES = 900_000
@@ -27,9 +33,14 @@ _PAGES = {"limit": int, "continue": str}
 class Reads:
     """Answers questions from documents and pod records, and changes nothing."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, url_allow: Sequence[str]) -> None:
         self._desk = desk
         self._bus: Bus = desk.bus
+        self._url_allow = url_allow
+
+    def now(self) -> datetime:
+        """The time, as documents keep it."""
+        return self._desk.now()
 
     async def get(self, request: Request) -> bytes | None:
         """The status of one deployment."""
@@ -42,6 +53,18 @@ class Reads:
     async def pods(self, request: Request) -> bytes | None:
         """The records of a deployment's pool."""
         return await self._answered(self._pods(request))
+
+    async def plan(self, request: Request) -> bytes | None:
+        """What a manifest, or a deployment's wish as it stands, would lead to."""
+        return await self._answered(self._plan(request))
+
+    async def explain(self, request: Request) -> bytes | None:
+        """Every gate and every clause of one deployment."""
+        return await self._answered(self._explain(request))
+
+    async def history(self, request: Request) -> bytes | None:
+        """The revisions of one deployment that are kept."""
+        return await self._answered(self._history(request))
 
     async def _answered(self, answer: Awaitable[bytes | RefusedAnswer]) -> bytes:
         try:
@@ -95,6 +118,47 @@ class Reads:
 
         return await self._page(names, read, asked[1])
 
+    async def _explain(self, request: Request) -> bytes | RefusedAnswer:
+        asked = _asked(request, {"name": str})
+        if isinstance(asked, RefusedAnswer):
+            return asked
+        document = await self._document(*asked)
+        if isinstance(document, RefusedAnswer):
+            return document
+        return explanation(document, self._desk.now()).encode()
+
+    async def _history(self, request: Request) -> bytes | RefusedAnswer:
+        asked = _asked(request, {"name": str, **_PAGES})
+        if isinstance(asked, RefusedAnswer):
+            return asked
+        document = await self._document(*asked)
+        if isinstance(document, RefusedAnswer):
+            return document
+        limit, after = min(asked[1].get("limit", LIMIT), LIMIT), asked[1].get("continue", "")
+        all_ = history(document).revisions
+        left = [one for one in all_ if not after.isdigit() or one.revision > int(after)]
+        more = str(left[limit - 1].revision) if len(left) > limit else None
+        return _some(History(revisions=tuple(left[:limit]), continue_=more))
+
+    async def _plan(self, request: Request) -> bytes | RefusedAnswer:
+        asked = read_plan(request, self._url_allow)
+        if isinstance(asked, RefusedAnswer):
+            return asked
+        after, warnings = await self._wished(asked)
+        if isinstance(after, RefusedAnswer):
+            return after
+        found = await preview_of(
+            self._bus, after, warnings, self._desk.now(), skip=asked.skip, limit=asked.limit
+        )
+        return found if isinstance(found, RefusedAnswer) else _some(found)
+
+    async def _wished(self, asked: PlanAsked) -> tuple[Document | RefusedAnswer, tuple[str, ...]]:
+        """The document as it would be, and what to warn of."""
+        if asked.wish is None:
+            return await self._document(asked.namespace, {"name": asked.name}), ()
+        held = await self._desk.store.load(asked.namespace, asked.name)
+        return await self._desk.tried(held.value if held else None, asked.wish)
+
     async def _document(self, namespace: str, fields: dict[str, Any]) -> Document | RefusedAnswer:
         name = fields.get("name", "")
         try:
@@ -141,6 +205,12 @@ class Reads:
         if failed:
             raise failed[0]
         return [(key, found[key]) for key in keys]
+
+
+def _some(message: Message) -> bytes:
+    """A page; the last one has no place to continue from."""
+    page = message.model_dump(mode="json", by_alias=True)
+    return json.dumps({key: value for key, value in page.items() if key != "continue" or value}).encode()
 
 
 def _asked(request: Request, known: dict[str, type]) -> tuple[str, dict[str, Any]] | RefusedAnswer:

@@ -54,13 +54,11 @@ class Store:
 
         Raises Conflict when others keep trying as well.
         """
-        subject = subjects.key(
-            subjects.OWNERS, document.namespace, document.spec.base, document.spec.module.name
-        )
+        subject = _owner_key(document)
         ours = Owner(namespace=document.namespace, name=document.name, generation=document.generation)
         for _ in range(10):
             held = await cas.read(self._bus, Owner, _OWNERS, subject)
-            if held is not None and held.value.name != document.name and not await self._over(held.value):
+            if held is not None and await self._other(held.value, document):
                 return held.value
             try:
                 # Written also where it is ours already: whoever finds our old deletion must lose to this.
@@ -70,6 +68,14 @@ class Store:
                 continue
             return None
         raise Conflict(f"{subject}: too many want to own it")
+
+    async def owner(self, document: Document) -> Owner | None:
+        """Who else has the module on its pool now; None: nobody."""
+        held = await cas.read(self._bus, Owner, _OWNERS, _owner_key(document))
+        return held.value if held is not None and await self._other(held.value, document) else None
+
+    async def _other(self, owner: Owner, document: Document) -> bool:
+        return owner.name != document.name and not await self._over(owner)
 
     async def _over(self, owner: Owner) -> bool:
         """Whether the owner was deleted since it became the owner. One without a document is about to save it."""
@@ -81,3 +87,8 @@ class Store:
 
 def _key(namespace: str, name: str) -> str:
     return subjects.key(subjects.DOCUMENTS, namespace, name)
+
+
+def _owner_key(document: Document) -> str:
+    spec = document.spec
+    return subjects.key(subjects.OWNERS, document.namespace, spec.base, spec.module.name)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from tranche.contract import values
 from tranche.contract.names import NameKind
-from tranche.contract.quantity import Quantity
 from tranche.contract.spec import SchedulingPolicy, UpgradePolicy
 
 API_VERSIONS = ("koupleless.io/v1alpha1", "koupleless.alipay.com/v1alpha1", "serverless.alipay.com/v1alpha1")
@@ -80,15 +79,6 @@ FIELDS = (
     Field("service_target_port", (f"{_STRATEGY}.serviceStrategy.targetPort",), values.port),
     Field("drain_seconds", (f"{_STRATEGY}.drainSeconds",), values.whole(0, 3600)),
 )
-
-# What this release can do with fields that a later one serves in full: lift a line to allow the rest.
-ONLY_YET: Mapping[str, tuple[object, ...]] = {
-    "upgrade_policy": (UpgradePolicy.UNINSTALL_THEN_INSTALL, UpgradePolicy.INSTALL_THEN_UNINSTALL),
-    "min_ready_seconds": (0,),
-    "progress_deadline_seconds": (600,),
-    "failure_threshold": (Quantity(0), Quantity(0, percent=True)),
-    "auto_rollback": (False,),
-}
 
 # What a server adds, or what existing files carry without anyone reading it (design 1.1).
 _SERVER_METADATA = (

@@ -13,7 +13,6 @@ from tranche.contract.fields import (
     FIELDS,
     KIND,
     LEAVES,
-    ONLY_YET,
     PLACES,
     SKIPPED,
     Field,
@@ -67,7 +66,6 @@ def parse_manifest(
     _require(draft)
     _check_subject(draft, namespace, name)
     _check_url(draft, url_allow)
-    _check_release(draft)
     for path, message in conflicts(draft.known, draft.wrong):
         draft.refuse(path, message)
     if draft.errors:
@@ -176,19 +174,6 @@ def _check_url(draft: _Draft, url_allow: Sequence[str]) -> None:
     url = draft.known["url"]
     if problem := url_problem(url, url_allow):
         draft.refuse(draft.paths["url"], f"got {quoted(url)}; expected {problem}")
-
-
-def _check_release(draft: _Draft) -> None:
-    for meaning, able in ONLY_YET.items():
-        if meaning in draft.known and draft.known[meaning] not in able:
-            path = draft.paths[meaning]
-            name, value = path.rpartition(".")[2], _plain(draft.known[meaning])
-            instead = f" or give {' or '.join(map(_plain, able))}" if len(able) > 1 else ""
-            draft.refuse(path, f"{name} {value} is not supported yet by this release; leave it out{instead}")
-
-
-def _plain(value: object) -> str:
-    return shown(value) if isinstance(value, bool) else str(value)
 
 
 def _unknown(key: str, value: object, path: Path) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from tranche.contract.quantity import max_unavailable
+from tranche.contract.quantity import max_unavailable, resolve_down
 from tranche.contract.spec import PEER, Module, Spec, UpgradePolicy
 
 Known = Mapping[str, Any]
@@ -86,7 +86,15 @@ def spec_of(known: Known) -> Spec:
 
 def warnings_of(known: Known) -> tuple[str, ...]:
     """What the author of a valid wish should know."""
-    spec = spec_of(known)
+    return _warnings(known, spec_of(known))
+
+
+def spec_warnings(spec: Spec) -> tuple[str, ...]:
+    """The same for a wish that came about without a manifest."""
+    return _warnings({}, spec)
+
+
+def _warnings(known: Known, spec: Spec) -> tuple[str, ...]:
     return tuple(warning for warn in _WARNINGS if (warning := warn(known, spec)) is not None)
 
 
@@ -145,4 +153,45 @@ def _gray_time_unused(_known: Known, spec: Spec) -> str | None:
     return None
 
 
-_WARNINGS = (_md5_unchecked, _kubernetes_only, _no_budget, _confirms, _gray_time_unused)
+def _threshold_nothing(_known: Known, spec: Spec) -> str | None:
+    share = spec.failure_threshold
+    if spec.peer or not spec.replicas or not share.amount or resolve_down(share, spec.replicas):
+        return None
+    return (
+        f"failureThreshold {share} of {spec.replicas} rounds down to 0: the first failure holds the rollout"
+    )
+
+
+def _threshold_above_budget(_known: Known, spec: Spec) -> str | None:
+    # A failed replica is unavailable, so the budget is spent before the threshold is reached (design 1.6).
+    share, budget = spec.failure_threshold, spec.max_unavailable
+    if not share.amount or spec.replicas == 0:
+        return None
+    if spec.peer:
+        # How many pods a peer will count is not known yet: only like is compared with like.
+        if budget is None or budget.percent != share.percent or share.amount < budget.amount:
+            return None
+        return _beyond(f"{share}", f"{budget}")
+    failing, allowed = resolve_down(share, spec.replicas), max_unavailable(budget, spec.replicas)
+    if not failing or failing < allowed:
+        return None
+    return _beyond(f"{failing}", f"{allowed}")
+
+
+def _beyond(failing: str, allowed: str) -> str:
+    return (
+        f"failureThreshold is {failing} and maxUnavailable is {allowed}: failed replicas are unavailable, so the "
+        "budget is spent before the threshold is reached and the rollout stands Blocked; allow more to be "
+        "unavailable than may fail"
+    )
+
+
+_WARNINGS = (
+    _md5_unchecked,
+    _kubernetes_only,
+    _no_budget,
+    _confirms,
+    _gray_time_unused,
+    _threshold_nothing,
+    _threshold_above_budget,
+)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 
 from tranche.contract.answer import AcceptedAnswer, RefusedAnswer
-from tranche.contract.content import Content
 from tranche.contract.spec import Change, Spec, difference, immutable_errors
 from tranche.contract.status import StatusEvent
+from tranche_planner.core.changing import content_of, rewished
 from tranche_planner.core.decisions import Decision, accept, refuse
-from tranche_planner.core.document import Document, Mark, Revision, Rollout, kept
+from tranche_planner.core.document import Document, Mark, Revision, Rollout
 from tranche_planner.core.gates import waits_for_confirm
 from tranche_planner.core.holding import confirmed, paused, resumed
-from tranche_planner.core.rollout import advance, begin
+from tranche_planner.core.rollout import advance
 from tranche_planner.core.wishes import Apply
+from tranche_planner.core.words import replicas
 
 MANIFEST = "the manifest"
 
@@ -29,7 +30,10 @@ def apply(document: Document | None, wish: Apply, now: datetime) -> Decision:
     if errors := immutable_errors(document.spec, wish.spec):
         return Decision(RefusedAnswer(errors=errors))
     changes = difference(document.spec, wish.spec)
-    after = _changed(document, wish.spec, changes, now) if changes else document
+    after = document
+    if changes:
+        after = rewished(document, wish.spec, now)
+        after = after.but(event=_changed(document, wish.spec, changes, after.generation))
     after, more = _fields(document, after.but(spec=wish.spec, rejected=None), now)
     message = (
         f"generation {after.generation} is accepted" if changes else "unchanged: the same wish as before"
@@ -41,7 +45,7 @@ def _create(document: Document | None, wish: Apply, now: datetime) -> Decision:
     spec = wish.spec
     number = document.next_revision if document else 1
     generation = document.generation + 1 if document else 1
-    content = _content(spec, number)
+    content = content_of(spec, number)
     # A new life: generations, revisions and plans go on, so that newest still means latest.
     after = Document(
         namespace=spec.namespace,
@@ -58,6 +62,8 @@ def _create(document: Document | None, wish: Apply, now: datetime) -> Decision:
         last_wish=document.last_wish if document else Mark(),
         last_hold=document.last_hold if document else Mark(),
         last_confirm=document.last_confirm if document else Mark(),
+        last_promote=document.last_promote if document else Mark(),
+        last_replace=document.last_replace if document else Mark(),
         last_progress=document.last_progress if document else Mark(),
     )
     if spec.pause:
@@ -68,45 +74,22 @@ def _create(document: Document | None, wish: Apply, now: datetime) -> Decision:
     return Decision(answer, after, takes_pool=True)
 
 
-def _changed(document: Document, spec: Spec, changes: frozenset[Change], now: datetime) -> Document:
-    """A new generation; whether it starts the cutting anew depends on what changed."""
-    generation = document.generation + 1
-    after = document.but(spec=spec, generation=generation, by=None, event=_accepted(spec, generation))
-    if Change.CONTENT in changes:
-        after = _new_target(after, now)
-    if changes == {Change.GATES} and document.rollout.kind == "roll":
-        return after  # at once, inside the running rollout: same batches, confirms kept
-    return begin(after, now)
-
-
-def _new_target(document: Document, now: datetime) -> Document:
-    number = document.next_revision
-    revision = Revision(
-        content=_content(document.spec, number), generation=document.generation, started_at=now
+def _changed(document: Document, spec: Spec, changes: frozenset[Change], generation: int) -> StatusEvent:
+    if changes != {Change.SCALE}:
+        return _accepted(spec, generation)
+    return StatusEvent(
+        reason="Scaled", message=f"generation {generation}: from {_many(document.spec)} to {_many(spec)}"
     )
-    document = document.ended(document.target, "superseded", now)
-    needed = frozenset({number, *([document.stable] if document.stable is not None else [])})
-    revisions = kept((*document.revisions, revision), needed, document.spec.revision_history_limit)
-    return document.but(revisions=revisions, next_revision=number + 1, target=number)
 
 
-def _content(spec: Spec, number: int) -> Content:
-    module = spec.module
-    return Content(
-        revision=number,
-        module=module.name,
-        version=module.version,
-        url=module.url,
-        sha256=module.sha256,
-        args=module.args,
-    )
+def _many(spec: Spec) -> str:
+    return "a replica on every pod" if spec.peer else replicas(spec.replicas)
 
 
 def _accepted(spec: Spec, generation: int) -> StatusEvent:
-    many = "a replica on every pod" if spec.peer else f"{spec.replicas} replicas"
     return StatusEvent(
         reason="Accepted",
-        message=f"generation {generation} is accepted: {many} of {spec.module.name} {spec.module.version}",
+        message=f"generation {generation} is accepted: {_many(spec)} of {spec.module.name} {spec.module.version}",
     )
 
 

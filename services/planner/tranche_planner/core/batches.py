@@ -45,6 +45,7 @@ class Release:
     replicas: int
     updated: int
     beta: bool = False
+    brings: int = 0
 
 
 def cuts(changes: int, *, batch_count: int, use_beta: bool) -> tuple[int, ...]:
@@ -71,8 +72,9 @@ def releases(
     A ``peer`` with a ``stable`` revision always asks for every pod, so joining pods get stable; without one it
     is released by counts, and every pod in the last batch.
 
-    >>> releases(Counts(present=10, updated=0, wanted=10, placeable=0), batch_count=3, use_beta=True)[:2]
-    (Release(size=1, replicas=10, updated=1, beta=True), Release(size=4, replicas=10, updated=5, beta=False))
+    >>> ten = Counts(present=10, updated=0, wanted=10, placeable=0)
+    >>> releases(ten, batch_count=3, use_beta=True)[1]
+    Release(size=4, replicas=10, updated=5, beta=False, brings=4)
     """
     following = peer and stable
     counts = Counts(
@@ -86,10 +88,11 @@ def releases(
     found: list[Release] = []
     for index, (begin, end) in enumerate(pairwise(ends), start=1):
         replicas, updated = level(counts, end)
+        brings = brought(counts, end) - brought(counts, begin)
         if index == len(ends) - 1:
             replicas, updated = ALL if peer else counts.wanted, ALL
         beta = index == 1 and use_beta and counts.changes > 1
-        found.append(Release(end - begin, ALL if following else replicas, updated, beta))
+        found.append(Release(end - begin, ALL if following else replicas, updated, beta, brings))
     return tuple(found)
 
 
@@ -100,13 +103,23 @@ def level(counts: Counts, done: int) -> tuple[int, int]:
     >>> level(Counts(present=2, updated=0, wanted=5, placeable=1), 2)
     (3, 2)
     """
-    soon = min(counts.installs, counts.placeable)
-    installs = min(done, soon)
-    replaced = min(done - installs, counts.replacements)
-    removed = min(done - installs - replaced, counts.removals)
-    installs += done - installs - replaced - removed
+    installs, replaced, removed = _parts(counts, done)
     replicas = counts.present + installs - removed
     return replicas, min(replicas, counts.updated + installs + replaced)
+
+
+def brought(counts: Counts, done: int) -> int:
+    """How many of so many changes bring a replica to the target."""
+    installs, replaced, _ = _parts(counts, done)
+    return installs + replaced
+
+
+def _parts(counts: Counts, done: int) -> tuple[int, int, int]:
+    """So many changes as installs, replacements and removals."""
+    installs = min(done, counts.installs, counts.placeable)
+    replaced = min(done - installs, counts.replacements)
+    removed = min(done - installs - replaced, counts.removals)
+    return done - replaced - removed, replaced, removed
 
 
 def _even(changes: int, batches: int) -> tuple[int, ...]:

@@ -50,6 +50,50 @@ class Batch(Message):
     confirmed_by: str | None = None
     confirmed_at: Time | None = None
     confirm_reason: str | None = None
+    promoted_at: Time | None = None
+    """When somebody opened its gates, gray time too."""
+    brings: int = 0
+    """Replicas that it brings to the target; the rest of its changes are removals."""
+    available_before: int = 0
+    """Available at the target when it was released."""
+
+
+class Hold(Message):
+    """Nothing new is disturbed."""
+
+    since: Time
+    held_at: int | None = None
+    """Replicas when the hold began, operations under way counted by their outcome."""
+    first_plan: int = 0
+    """The plan that told the scheduler first; 0 until that plan is made."""
+
+
+class Paused(Hold):
+    """Somebody stopped new disruptions."""
+
+    by: str | None = None
+    reason: str | None = None
+    by_manifest: bool = False
+
+
+class Frozen(Hold):
+    """A freeze covers the namespace; ``scope``: the namespace, or all of them."""
+
+    scope: str
+    until: Time | None = None
+    by: str | None = None
+    reason: str = ""
+
+
+class Stopwatch(Message):
+    """How long the rollout has made no progress, waiting times left out (design 1.1)."""
+
+    spent_s: float = 0
+    since: Time | None = None
+    """Running since; None: it stands still."""
+    updated: int = 0
+    """The most replicas at the target since the batch was released, and the most available ones of them."""
+    available: int = 0
 
 
 class Rollout(Message):
@@ -68,6 +112,23 @@ class Rollout(Message):
     started_at: Time
     by: str | None = None
     reason: str | None = None
+    gateless: bool = False
+    """No gray time and no confirm any more: promoted in full, or a fast undo."""
+    pods: int = 0
+    """Of a peer: the pods that were counted when what is left was cut."""
+    watch: Stopwatch = Stopwatch()
+    expired: Hold | None = None
+    """The progress deadline is over."""
+    retried_at: Time | None = None
+    retried_plan: int = 0
+    """The plan that told the scheduler of the retry; 0 until that plan is made."""
+    scarred: bool = False
+    """It completed although replicas had failed, within the threshold, and they are not mended yet."""
+    abandon: bool = False
+    """While deleting: what is on pods that do not answer is left behind."""
+    left: tuple[str, ...] = ()
+    """A few of those pods."""
+    left_count: int = 0
 
     @property
     def batch(self) -> Batch | None:
@@ -86,19 +147,6 @@ class Rollout(Message):
         batches = list(self.batches)
         batches[index - 1] = batches[index - 1].but(**changes)
         return self.but(batches=tuple(batches))
-
-
-class Paused(Message):
-    """Somebody stopped new disruptions."""
-
-    by: str | None = None
-    reason: str | None = None
-    since: Time
-    held_at: int | None = None
-    """Replicas when the hold began, operations under way counted by their outcome."""
-    first_plan: int = 0
-    """The plan that told the scheduler first; 0 until that plan is made."""
-    by_manifest: bool = False
 
 
 class Document(Message):
@@ -120,6 +168,13 @@ class Document(Message):
     by: str | None = None
     rollout: Rollout
     paused: Paused | None = None
+    frozen: Frozen | None = None
+    freeze_mark: Mark = Mark()
+    """How new the knowledge of freezes was that ``frozen`` comes from."""
+    evict: tuple[str, ...] = ()
+    """Pods whose replica is being replaced, where it is older than ``evicted_at``."""
+    evicted_at: Time | None = None
+    evict_plan: int = 0
     plan: Plan | None = None
     progress: Progress | None = None
     """The newest one acted on."""
@@ -130,6 +185,8 @@ class Document(Message):
     last_wish: Mark = Mark()
     last_hold: Mark = Mark()
     last_confirm: Mark = Mark()
+    last_promote: Mark = Mark()
+    last_replace: Mark = Mark()
     last_progress: Mark = Mark()
     nonce: str = ""
 
@@ -148,6 +205,13 @@ class Document(Message):
     @property
     def stable_content(self) -> Content | None:
         return None if self.stable is None else self.content(self.stable)
+
+    @property
+    def hold(self) -> Hold | None:
+        """What has held the rollout longest; a freeze holds no way back (design 1.3)."""
+        frozen = self.frozen if self.rollout.kind == "roll" else None
+        holds = [one for one in (self.paused, frozen, self.rollout.expired) if one is not None]
+        return min(holds, key=lambda one: one.since) if holds else None
 
     def content(self, number: int) -> Content:
         """What this revision installs; target and stable are always kept."""

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from tranche.contract.status import GateStatus
+from tranche.contract.subjects import ALL_NAMESPACES
 from tranche_planner.core.document import Batch, Document
 from tranche_planner.core.verification import verified
+from tranche_planner.core.words import in_words, signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Frozen:
 
     since: datetime
     until: datetime | None
+    scope: str
+    by: str | None
     reason: str
 
 
@@ -65,7 +69,8 @@ def shut(document: Document, now: datetime) -> tuple[Gate, ...]:
 
 def gray_end(document: Document, batch: Batch) -> datetime | None:
     """When the gray time of a verified batch is over; None where there is none."""
-    if batch.verified_at is None or not document.spec.gray_time_s:
+    opened = document.rollout.gateless or batch.promoted_at is not None
+    if opened or batch.verified_at is None or not document.spec.gray_time_s:
         return None
     return batch.verified_at + timedelta(seconds=document.spec.gray_time_s)
 
@@ -79,6 +84,7 @@ def waits_for_confirm(document: Document) -> bool:
         and batch is not None
         and not rollout.last_batch
         and document.spec.need_confirm
+        and not rollout.gateless
         and batch.verified_at is not None
         and batch.confirmed_at is None
     )
@@ -93,33 +99,33 @@ def told(gate: Gate, document: Document) -> GateStatus:
             return GateStatus(gate="verified", since=since, message=message)
         case Graying(since, until, batch):
             message = f"batch {batch} is watched until {in_words(until)}; opens by itself then"
-            return GateStatus(gate="grayTime", since=since, until=until, message=message)
+            command = f"tranche promote {where}"
+            return GateStatus(gate="grayTime", since=since, until=until, unblock=command, message=message)
         case Unconfirmed(since, batch):
             command = f"tranche confirm {where} --batch {batch}"
             message = f"batch {batch} waits for a person to confirm it"
             return GateStatus(gate="confirm", since=since, unblock=command, message=message)
         case Halted(since, by, reason):
-            message = f"paused{f' by {by}' if by else ''}{f': {reason}' if reason else ''}"
+            message = f"paused{signed(by, reason)}"
             return GateStatus(gate="pause", since=since, unblock=f"tranche resume {where}", message=message)
-        case Frozen(since, until, reason):
-            command = f"tranche unfreeze -n {document.namespace}"
-            return GateStatus(gate="freeze", since=since, until=until, unblock=command, message=reason)
+        case Frozen(since, until, scope, by, reason):
+            what = "all namespaces are" if scope == ALL_NAMESPACES else f"namespace {scope} is"
+            ends = f"; ends by itself at {in_words(until)}" if until else ""
+            message = f"{what} frozen{signed(by, reason)}{ends}"
+            command = unfreeze(scope)
+            return GateStatus(gate="freeze", since=since, until=until, unblock=command, message=message)
         case _:
             assert_never(gate)
 
 
-def in_words(at: datetime) -> str:
-    """A moment as people read it.
-
-    >>> from datetime import UTC
-    >>> in_words(datetime(2026, 1, 31, 9, 30, 0, 123000, tzinfo=UTC))
-    '2026-01-31 09:30:00 UTC'
-    """
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+def unfreeze(scope: str) -> str:
+    """The command that lifts a freeze."""
+    return "tranche unfreeze --all" if scope == ALL_NAMESPACES else f"tranche unfreeze -n {scope}"
 
 
 def _shut(document: Document, now: datetime) -> Iterator[Gate]:
-    rollout, batch, paused = document.rollout, document.rollout.batch, document.paused
+    rollout, batch = document.rollout, document.rollout.batch
+    paused, frozen = document.paused, document.frozen
     between = rollout.kind == "roll" and rollout.stage == "releasing" and not rollout.last_batch
     if between and batch is not None:
         if not verified(document):
@@ -131,3 +137,5 @@ def _shut(document: Document, now: datetime) -> Iterator[Gate]:
             yield Unconfirmed(batch.verified_at, rollout.current)
     if paused is not None:
         yield Halted(paused.since, paused.by, paused.reason)
+    if frozen is not None and rollout.kind == "roll":
+        yield Frozen(frozen.since, frozen.until, frozen.scope, frozen.by, frozen.reason)

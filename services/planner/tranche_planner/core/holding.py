@@ -1,14 +1,18 @@
-"""Confirm, pause and resume: what a person says to a running rollout (design 1.3)."""
+"""Confirm, promote, pause and resume: what a person says to a running rollout (design 1.3)."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from tranche_planner.core.deadline import restarted
 from tranche_planner.core.decisions import Decision, accept, refuse
 from tranche_planner.core.document import Document, Paused
-from tranche_planner.core.gates import shut, told, waits_for_confirm
+from tranche_planner.core.gates import Graying, Unconfirmed, shut, told, waits_for_confirm
+from tranche_planner.core.plans import held_level
 from tranche_planner.core.rollout import advance
-from tranche_planner.core.wishes import Confirm, Pause, Resume
+from tranche_planner.core.verification import degraded
+from tranche_planner.core.wishes import Confirm, Pause, Promote, Resume
+from tranche_planner.core.words import signed
 
 
 def confirm(document: Document, wish: Confirm, now: datetime) -> Decision:
@@ -44,7 +48,7 @@ def pause(document: Document, wish: Pause, now: datetime) -> Decision:
 
 def resume(document: Document, wish: Resume, now: datetime) -> Decision:
     """Goes on where it was paused."""
-    if document.paused is None:
+    if document.paused is None and document.rollout.expired is None:
         return accept(document, "it is not paused")
     return accept(advance(resumed(document, wish.by), now), "it goes on")
 
@@ -52,7 +56,7 @@ def resume(document: Document, wish: Resume, now: datetime) -> Decision:
 def confirmed(document: Document, number: int, by: str | None, reason: str | None, now: datetime) -> Document:
     """The same document with a batch confirmed: who, when and why are kept."""
     rollout = document.rollout.with_batch(number, confirmed_by=by, confirmed_at=now, confirm_reason=reason)
-    message = f"batch {number} of {len(rollout.batches)} was confirmed{_signed(by, reason)}"
+    message = f"batch {number} of {len(rollout.batches)} was confirmed{signed(by, reason)}"
     return document.but(rollout=rollout).told("Confirmed", message)
 
 
@@ -62,24 +66,51 @@ def paused(
     """The same document on hold."""
     if document.paused is not None:
         return document
-    progress = document.progress
     held = Paused(
         by=by,
         reason=reason,
         since=now,
-        held_at=progress.outcome if progress else None,
+        held_at=held_level(document),
         by_manifest=by_manifest,
     )
-    return document.but(paused=held).told("Paused", f"paused{_signed(by, reason)}")
+    return document.but(paused=held).told("Paused", f"paused{signed(by, reason)}")
 
 
 def resumed(document: Document, by: str | None) -> Document:
     """The same document, no longer on hold."""
-    return document.but(paused=None).told("Resumed", f"resumed{_signed(by, None)}")
+    return restarted(document.but(paused=None)).told("Resumed", f"resumed{signed(by, None)}")
 
 
-def _signed(by: str | None, reason: str | None) -> str:
-    return f"{f' by {by}' if by else ''}{f': {reason}' if reason else ''}"
+def promote(document: Document, wish: Promote, now: datetime) -> Decision:
+    """Opens the gates of the batch that waits, or all that are left; neither the budget nor a freeze."""
+    rollout, batch = document.rollout, document.rollout.batch
+    where = f"{document.namespace}/{document.name}"
+    if rollout.kind != "roll":
+        return refuse(f"nothing is rolled out: {_doing(document)}, so there is no gate to open")
+    if degraded(document):
+        return refuse(
+            "the rollout is held by what failed, not by a gate: look at it, then "
+            f"tranche retry {where} or tranche abort {where}"
+        )
+    if rollout.over:
+        return accept(document, "the rollout is complete, no gate is left")
+    if wish.full:
+        if rollout.gateless and document.paused is None:
+            return accept(document, "all gates of this rollout are open already")
+        after = document.but(paused=None, rollout=rollout.but(gateless=True))
+        after = after.told("Confirmed", f"promoted in full{signed(wish.by, wish.reason)}")
+        return accept(advance(after, now), "all remaining gates of this rollout are open")
+    if batch is None or batch.verified_at is None or rollout.last_batch or not _shuts(document, now):
+        return accept(document, f"no gate is shut that a promote could open{_and_waits(document, now)}")
+    after = confirmed(document, rollout.current, wish.by, wish.reason, now)
+    after = after.but(rollout=after.rollout.with_batch(rollout.current, promoted_at=now))
+    words = f"batch {rollout.current} of {len(rollout.batches)} was promoted"
+    after = after.told("Confirmed", f"{words}{signed(wish.by, wish.reason)}")
+    return accept(advance(after, now), words)
+
+
+def _shuts(document: Document, now: datetime) -> bool:
+    return any(isinstance(gate, Graying | Unconfirmed) for gate in shut(document, now))
 
 
 def _doing(document: Document) -> str:

@@ -7,10 +7,12 @@ from datetime import datetime
 
 from tranche.contract.progress import Progress
 from tranche.contract.status import BatchState, Phase
-from tranche_planner.core.document import Document
-from tranche_planner.core.gates import Graying, Unconfirmed, in_words, shut
+from tranche_planner.core.document import Document, Hold
+from tranche_planner.core.gates import Frozen, Graying, Unconfirmed, shut, told
 from tranche_planner.core.plans import wanted
-from tranche_planner.core.verification import fresh, given_up, verified
+from tranche_planner.core.rollout import deleted_words
+from tranche_planner.core.verification import degraded, fresh, given_up, verified
+from tranche_planner.core.words import in_words, replicas, signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def batch_state(document: Document, now: datetime) -> BatchState:
         return "Verified"
     if rollout.stage == "opening":
         return "Pending"
-    if given_up(document):
+    if degraded(document):
         return "Failed"
     return "Waiting" if _waits(document, now) else "Releasing"
 
@@ -52,56 +54,97 @@ def observed(document: Document) -> bool:
     return fresh(document)
 
 
+def where(document: Document) -> str:
+    """The deployment as commands name it."""
+    return f"{document.namespace}/{document.name}"
+
+
+def _watch(document: Document) -> str:
+    return f"tranche status {where(document)} -w"
+
+
 def _leaving(document: Document) -> Standing | None:
-    rollout, where = document.rollout, f"{document.namespace}/{document.name}"
-    progress = document.progress
-    left = progress.present if progress else 0
+    rollout = document.rollout
     if rollout.kind == "delete":
-        if rollout.over:
-            return Standing("Deleted", "Deleted", "all replicas are uninstalled")
-        held = document.paused is not None
-        message = f"{left} replicas are left to uninstall{' and it is paused' if held else ''}"
-        return Standing("Deleting", "Deleted", message, f"tranche resume {where}" if held else "")
+        return _deleting(document)
     if rollout.kind != "abort":
         return None
-    stable = document.stable_content
-    back = f"back at {stable.version}" if stable else "what it installed is removed"
+    stable, version = document.stable_content, document.spec.module.version
+    held = "; paused" if document.paused is not None else ""
+    command = f"tranche resume {where(document)}" if held else _watch(document)
+    by = f" by {rollout.by}" if rollout.by else ""
+    why = f": {rollout.reason}" if rollout.reason else ""
     if rollout.over:
+        back = f"back at {stable.version}" if stable else "what it installed is removed"
         message = (
-            f"{document.spec.module.version} was aborted, {back}; the wish is not fulfilled: apply another"
+            f"{version} was aborted{by}{why}; {back}; the wish is not fulfilled: apply another or retry{held}"
         )
-        return Standing("Aborted", "Aborted", message)
+        return Standing("Aborted", "Aborted", message, f"tranche retry {where(document)}")
     if not observed(document):
         # Shown as Aborting only once the scheduler has noted it: from then on nothing starts under the old plan.
-        return Standing("Progressing", "Aborted", "the abort is on its way to the scheduler")
+        return Standing("Progressing", "Aborted", "the abort is on its way to the scheduler", command)
     to = f"back to {stable.version}" if stable else "removing what was installed"
-    held = document.paused is not None
-    message = f"aborting {document.spec.module.version}, {to}{'; paused' if held else ''}"
-    return Standing("Aborting", "Aborted", message, f"tranche resume {where}" if held else "")
+    return Standing("Aborting", "Aborted", f"aborting {version}{by}{why}; {to}{held}", command)
+
+
+def _deleting(document: Document) -> Standing:
+    rollout, progress = document.rollout, document.progress
+    if rollout.over:
+        return Standing("Deleted", "Deleted", deleted_words(document), "tranche apply -f FILE")
+    left = progress.present if progress else 0
+    if document.paused is not None:
+        message = f"{replicas(left)} left to uninstall and it is paused"
+        return Standing("Deleting", "Deleted", message, f"tranche resume {where(document)}")
+    waiting = progress is not None and 0 < left <= progress.down + progress.stuck and observed(document)
+    if waiting and not rollout.abandon:
+        message = f"{replicas(left)} left to uninstall, on pods that do not answer; it waits until they do"
+        return Standing("Deleting", "Deleted", message, f"tranche delete {where(document)} --abandon")
+    return Standing("Deleting", "Deleted", f"{replicas(left)} left to uninstall", _watch(document))
 
 
 def _degraded(document: Document) -> Standing | None:
-    count = given_up(document)
-    progress = document.progress
-    if not count or progress is None:
-        return None
-    words = next((one.message for one in progress.problems if one.reason == "InstallFailed"), "")
-    many = "1 replica" if count == 1 else f"{count} replicas"
-    held = "" if document.rollout.over else "; nothing further is disturbed"
-    message = f"{many} failed and will not be tried again{held}{f': {words}' if words else ''}"
-    command = "" if document.rollout.over else f"tranche abort {document.namespace}/{document.name}"
-    return Standing("Degraded", "InstallFailed", message, command)
+    count, rollout = given_up(document), document.rollout
+    progress, name = document.progress, where(document)
+    if count and progress is not None:
+        words = next((one.message for one in progress.problems if one.reason == "InstallFailed"), "")
+        said = f": {words}" if words else ""
+        many = replicas(count)
+        if rollout.over:
+            message = f"complete, but {many} failed{said}; tranche retry {name} tries again"
+            return Standing("Degraded", "InstallFailed", message, f"tranche retry {name}")
+        message = f"{many} failed and will not be tried again; nothing further is disturbed{said}"
+        return Standing("Degraded", "InstallFailed", message, f"tranche abort {name}")
+    if rollout.expired is not None and rollout.kind == "roll":
+        return Standing("Degraded", "ProgressDeadlineExceeded", _too_slow(document), f"tranche abort {name}")
+    return None
+
+
+def _too_slow(document: Document) -> str:
+    rollout, name = document.rollout, where(document)
+    return (
+        f"batch {rollout.current} of {len(rollout.batches)} made no progress for "
+        f"{document.spec.progress_deadline_seconds} seconds; nothing further is disturbed: tranche retry {name} "
+        f"goes on, tranche abort {name} goes back"
+    )
 
 
 def _paused(document: Document) -> Standing | None:
-    paused, progress = document.paused, document.progress
-    if paused is None:
-        return None
-    if progress is None or progress.plan_revision < paused.first_plan:
-        return None  # said only once the scheduler has noted it
-    who, why = f" by {paused.by}" if paused.by else "", f": {paused.reason}" if paused.reason else ""
-    command = f"tranche resume {document.namespace}/{document.name}"
-    return Standing("Paused", "Paused", f"paused{who}{why}; nothing new is disturbed", command)
+    paused, frozen = document.paused, document.frozen
+    if paused is not None and _noted(document, paused):
+        message = f"paused{signed(paused.by, paused.reason)}; nothing new is disturbed"
+        return Standing("Paused", "Paused", message, f"tranche resume {where(document)}")
+    if frozen is not None and _noted(document, frozen):
+        gate = Frozen(frozen.since, frozen.until, frozen.scope, frozen.by, frozen.reason)
+        status = told(gate, document)
+        return Standing(
+            "Paused", "Frozen", f"{status.message}; nothing new is disturbed", status.unblock or ""
+        )
+    return None
+
+
+def _noted(document: Document, hold: Hold) -> bool:
+    """Whether the scheduler knows of the hold: only then is it said."""
+    return document.progress is not None and document.progress.plan_revision >= hold.first_plan
 
 
 def _waits(document: Document, now: datetime) -> bool:
@@ -123,8 +166,13 @@ def _waiting(document: Document, now: datetime) -> Standing | None:
         too = f", and its gray time ends at {in_words(graying.until)}" if graying else ""
         return Standing("Waiting", "AwaitingConfirm", f"{which} and waits for a person{too}", command)
     if graying:
-        return Standing("Waiting", "GrayTime", f"{which} and is watched until {in_words(graying.until)}")
-    return Standing("Waiting", "Paused", f"{which}; the pause is on its way to the scheduler")
+        command = f"tranche promote {where(document)}"
+        message = f"{which} and is watched until {in_words(graying.until)}"
+        return Standing("Waiting", "GrayTime", message, command)
+    word = "pause" if document.paused else "freeze"
+    return Standing(
+        "Waiting", "Paused", f"{which}; the {word} is on its way to the scheduler", _watch(document)
+    )
 
 
 def _blocked(document: Document) -> Standing | None:
@@ -133,36 +181,55 @@ def _blocked(document: Document) -> Standing | None:
         return None
     reason = progress.blocked
     words = next((one.message for one in progress.problems if one.reason == reason), reason)
-    return Standing("Blocked", reason, f"{words}; it goes on by itself when that changes")
+    command = f"tranche explain {where(document)}"
+    return Standing("Blocked", reason, f"{words}; it goes on by itself when that changes", command)
 
 
 def _under_way(document: Document) -> Standing:
     rollout, progress = document.rollout, document.progress
     version, generation = document.spec.module.version, document.generation
+    command = _watch(document)
     if rollout.stage == "opening":
         if progress is None or not observed(document):
             message = f"generation {generation} is accepted and waits for the scheduler to count"
         elif document.spec.peer and not progress.pods:
             message = f"no pod of {document.spec.base} is known yet; it begins when one appears"
-        elif document.paused:
-            message = "nothing is released: the pause is on its way to the scheduler"
+        elif document.hold is not None:
+            word = "pause" if document.paused else "freeze"
+            message = f"nothing is released: the {word} is on its way to the scheduler"
         else:
             message = "surplus replicas that are not available are removed first"
-        return Standing("Pending", "Accepted", message)
+        return Standing("Pending", "Accepted", message, command)
     if progress is None:
-        return Standing("Progressing", "BatchReleased", "waiting for the scheduler to count")
+        return Standing("Progressing", "BatchReleased", "waiting for the scheduler to count", command)
     if not rollout.over:
         count, total = rollout.current, len(rollout.batches)
         trying = f", {progress.retrying} failed and are tried again" if progress.retrying else ""
         done = progress.updated_available if observed(document) else 0
+        ripening = progress.maturing and observed(document)
         message = f"batch {count} of {total} is under way: {done} available at {version}{trying}"
-        return Standing("Progressing", "BatchReleased", message)
-    if _whole(document, progress):
-        return Standing("Healthy", "RolloutCompleted", f"{progress.available} available at {version}")
+        ripe = (
+            f", {progress.maturing} not yet for {document.spec.min_ready_seconds} seconds" if ripening else ""
+        )
+        return Standing("Progressing", "BatchReleased", f"{message}{ripe}{_evicting(document)}", command)
+    if _whole(document, progress) and not document.evict:
+        history = f"tranche history {where(document)}"
+        return Standing(
+            "Healthy", "RolloutCompleted", f"{progress.available} available at {version}", history
+        )
+    if document.evict and progress.available >= wanted(document) - len(document.evict):
+        message = f"{progress.available} available at {version}{_evicting(document)}"
+        return Standing("Progressing", "Accepted", message, command)
     missing = max(0, wanted(document) - progress.updated_available)
-    return Standing(
-        "Progressing", "PodLost", f"{missing} of {wanted(document)} are not available; they are brought back"
-    )
+    message = f"{missing} of {wanted(document)} are not available; they are brought back{_evicting(document)}"
+    return Standing("Progressing", "PodLost", message, command)
+
+
+def _evicting(document: Document) -> str:
+    if not document.evict:
+        return ""
+    names = ", ".join(document.evict[:5]) + (" and others" if len(document.evict) > 5 else "")
+    return f"; what runs on {names} is placed anew"
 
 
 def _whole(document: Document, progress: Progress) -> bool:

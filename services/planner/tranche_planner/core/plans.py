@@ -6,8 +6,7 @@ from typing import assert_never
 
 from tranche.contract.content import Content
 from tranche.contract.plan import ALL, Plan
-from tranche.contract.quantity import resolve_down
-from tranche.contract.spec import UpgradePolicy
+from tranche.contract.quantity import max_unavailable, resolve_down
 from tranche_planner.core.document import Document
 
 
@@ -34,7 +33,7 @@ def plan_of(document: Document) -> Plan:
             # Once all is gone the plan asks for nothing, so that it takes nothing away from the next owner.
             if rollout.over:
                 return plan.but(mode="open", replicas=-1, complete=True)
-            return plan.but(mode="remove")
+            return plan.but(mode="remove", max_unavailable=_in_work(document))
         case _:
             assert_never(rollout.kind)
 
@@ -64,8 +63,7 @@ def answered(document: Document) -> bool:
 
 
 def _blank(document: Document) -> Plan:
-    spec, paused = document.spec, document.paused
-    beside = spec.upgrade_policy is UpgradePolicy.INSTALL_THEN_UNINSTALL
+    spec, hold = document.spec, document.hold
     return Plan(
         namespace=document.namespace,
         base=spec.base,
@@ -78,10 +76,14 @@ def _blank(document: Document) -> Plan:
         wanted=spec.replicas,
         max_unavailable=spec.max_unavailable.spelled if spec.max_unavailable else None,
         scheduling_policy=spec.scheduling_policy.value,
-        upgrade_policy="install_then_uninstall" if beside else "uninstall_then_install",
+        upgrade_policy=spec.upgrade_policy.value,
         failure_threshold=threshold(document),
-        held=paused is not None,
-        held_at=paused.held_at if paused else None,
+        min_ready_s=spec.min_ready_seconds,
+        retried_at=document.rollout.retried_at,
+        evict=document.evict,
+        evicted_at=document.evicted_at,
+        held=hold is not None,
+        held_at=hold.held_at if hold else None,
     )
 
 
@@ -99,6 +101,23 @@ def wanted(document: Document) -> int:
     if number == ALL:
         return document.progress.pods if document.progress else 0
     return number
+
+
+def held_level(document: Document) -> int | None:
+    """Up to how many replicas lost ones are made again during a hold that begins now."""
+    progress = document.progress
+    if progress is None:
+        return None
+    return max(progress.outcome, wanted(document)) if document.rollout.over else progress.outcome
+
+
+def _in_work(document: Document) -> int | str | None:
+    """How many replicas may be in work while all are taken away. Stuck ones that are left behind take up no
+    place."""
+    quantity, progress = document.spec.max_unavailable, document.progress
+    if not document.rollout.abandon or progress is None or not progress.stuck:
+        return quantity.spelled if quantity else None
+    return max(1, max_unavailable(quantity, max(0, document.spec.replicas))) + progress.stuck
 
 
 def _with_contents(document: Document, plan: Plan, target: Content | None) -> Plan:

@@ -6,11 +6,23 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from tranche.contract.progress import Progress
-from tranche_planner.core.batches import Counts, Release, releases
-from tranche_planner.core.document import Batch, Document, Mark, Rollout
+from tranche_planner.core.batches import Counts, releases
+from tranche_planner.core.deadline import ends, expired, overdue, risen
+from tranche_planner.core.document import Batch, Document, Mark, Rollout, Stopwatch
 from tranche_planner.core.gates import gray_end, shut
-from tranche_planner.core.plans import answered
-from tranche_planner.core.verification import given_up, removed, verified
+from tranche_planner.core.leaving import rolled_back
+from tranche_planner.core.plans import answered, plan_of
+from tranche_planner.core.rescaling import batch_of, followed
+from tranche_planner.core.verification import (
+    abandoned,
+    degraded,
+    given_up,
+    mended,
+    removed,
+    unanswering,
+    verified,
+)
+from tranche_planner.core.words import replicas
 
 _TICK = timedelta(milliseconds=1)
 """Times are kept in whole milliseconds, rounded down."""
@@ -29,6 +41,7 @@ def observe(document: Document, progress: Progress, mark: Mark, now: datetime) -
     if progress.plan_revision > document.plan.revision:
         return outrank(document, progress.plan_revision)
     failing = given_up(document) > 0
+    document = risen(document, progress, now) if document.rollout.kind == "roll" else document
     document = document.but(
         progress=progress,
         last_progress=mark,
@@ -37,8 +50,8 @@ def observe(document: Document, progress: Progress, mark: Mark, now: datetime) -
     if given_up(document) and not failing:
         words = next((one.message for one in progress.problems if one.reason == "InstallFailed"), "")
         count = given_up(document)
-        document = document.told("InstallFailed", words or f"{count} replicas failed and were given up")
-    return advance(document, now)
+        document = document.told("InstallFailed", words or f"{replicas(count)} failed and were given up")
+    return advance(_mended(_replaced(document)), now)
 
 
 def outrank(document: Document, plan_revision: int, document_revision: int = 0) -> Document:
@@ -57,7 +70,15 @@ def wake(document: Document, now: datetime) -> Document:
 
 
 def due(document: Document) -> datetime | None:
-    """When time alone may open a gate; None: never."""
+    """When time alone may change something: open a gate, end a freeze, or the progress deadline; None: never."""
+    frozen = document.frozen.until if document.frozen else None
+    deadline = ends(document)
+    # While the deadline's clock runs, no gate waits for time.
+    times = [one for one in (frozen, deadline or _gray_over(document)) if one is not None]
+    return min(times) if times else None
+
+
+def _gray_over(document: Document) -> datetime | None:
     rollout, batch = document.rollout, document.rollout.batch
     if rollout.kind != "roll" or rollout.stage != "releasing" or rollout.last_batch or batch is None:
         return None
@@ -81,7 +102,7 @@ def _step(document: Document, now: datetime) -> Document:
         case "opening":
             return _open(document, now)
         case "releasing" if rollout.kind == "roll":
-            return _verify(document, now)
+            return _fail(document, now) or _verify(document, now)
         case "releasing":
             return _end(document, now)
         case "over":
@@ -92,7 +113,7 @@ def _step(document: Document, now: datetime) -> Document:
 
 def _open(document: Document, now: datetime) -> Document:
     progress = document.progress
-    if progress is None or document.paused or not answered(document):
+    if progress is None or document.hold is not None or not answered(document):
         return document
     if progress.surplus_unavailable > 0:
         # Surplus replicas that are not available go first, outside batches and gates (design 1.2).
@@ -102,14 +123,15 @@ def _open(document: Document, now: datetime) -> Document:
         return document.but(rollout=document.rollout.but(open_replicas=fewer))
     if document.spec.peer and progress.pods == 0 and document.stable is None:
         return document  # no pod of the base is known yet: there is nothing to be on
-    batches = tuple(map(_batch, _cut(document, progress)))
-    rollout = document.rollout.but(batches=batches, stage="releasing")
+    batches = cut(document, progress)
+    rollout = document.rollout.but(batches=batches, stage="releasing", pods=progress.pods)
     if not batches:
         return _complete(document.but(rollout=rollout), now)
     return _release(document.but(rollout=rollout), 1, now)
 
 
-def _cut(document: Document, progress: Progress) -> tuple[Release, ...]:
+def cut(document: Document, progress: Progress) -> tuple[Batch, ...]:
+    """The batches that lead from what was counted to what is wanted."""
     spec = document.spec
     counts = Counts(
         # What is under way ends as meant, and cannot be called back.
@@ -119,24 +141,23 @@ def _cut(document: Document, progress: Progress) -> tuple[Release, ...]:
         placeable=progress.placeable,
         down=progress.down,
     )
-    return releases(
+    found = releases(
         counts,
         batch_count=spec.batch_count,
         use_beta=spec.use_beta,
         peer=spec.peer,
         stable=document.stable is not None,
     )
-
-
-def _batch(release: Release) -> Batch:
-    return Batch(size=release.size, replicas=release.replicas, updated=release.updated, beta=release.beta)
+    return tuple(map(batch_of, found))
 
 
 def _release(document: Document, index: int, now: datetime) -> Document:
-    rollout = document.rollout.but(current=index).with_batch(index, started_at=now)
+    progress = document.progress
+    before = progress.updated_available if progress else 0
+    rollout = document.rollout.but(current=index, watch=Stopwatch())
+    rollout = rollout.with_batch(index, started_at=now, available_before=before)
     batch = rollout.batches[index - 1]
-    word = "replica" if batch.size == 1 else "replicas"
-    message = f"batch {index} of {len(rollout.batches)} is released: {batch.size} {word}"
+    message = f"batch {index} of {len(rollout.batches)} is released: {replicas(batch.size)}"
     return document.but(rollout=rollout).told("BatchReleased", message)
 
 
@@ -155,17 +176,38 @@ def _verify(document: Document, now: datetime) -> Document:
         return document.but(rollout=seen).told("BatchVerified", message)
     if rollout.last_batch:
         return _complete(document, now)
-    if shut(document, now):
+    if rollout.expired is not None or shut(document, now):
+        return document
+    document = followed(document)
+    if document.rollout.last_batch:
+        # A peer whose pods went away meanwhile has nothing left to change: once more, for all that is there.
         return document
     return _release(document, rollout.current + 1, now)
 
 
+def _fail(document: Document, now: datetime) -> Document | None:
+    """What a deadline or failures lead to; None: nothing."""
+    if overdue(document, now):
+        document = expired(document, now)
+    elif not degraded(document) or not document.spec.auto_rollback:
+        return None
+    return rolled_back(document, now) if document.spec.auto_rollback else document
+
+
 def _complete(document: Document, now: datetime) -> Document:
     document = document.ended(document.target, "completed", now)
+    rollout, progress = document.rollout, document.progress
+    scarred = bool(rollout.batches) and progress is not None and progress.failed > 0
     return document.but(
         stable=document.target,
         stable_replicas=document.spec.replicas,
-        rollout=document.rollout.but(stage="over", current=len(document.rollout.batches)),
+        rollout=rollout.but(
+            stage="over",
+            current=len(rollout.batches),
+            expired=None,
+            watch=Stopwatch(),
+            scarred=scarred,
+        ),
     ).told(
         "RolloutCompleted", f"generation {document.generation} is complete at {document.spec.module.version}"
     )
@@ -176,19 +218,52 @@ def _end(document: Document, now: datetime) -> Document:
     aborting = document.rollout.kind == "abort"
     stable = document.stable_content
     done = verified(document) if aborting and stable else removed(document)
-    if not done:
+    left = document.rollout.abandon and abandoned(document)
+    if not done and not left:
         return document
-    document = document.but(rollout=document.rollout.but(stage="over"))
+    rollout = document.rollout.but(stage="over")
+    if not done and document.progress is not None:
+        rollout = rollout.but(left=unanswering(document.progress), left_count=document.progress.present)
+    document = document.but(rollout=rollout)
     if not aborting:
-        return document.but(paused=None).told(
-            "Deleted", "all replicas are uninstalled; generations go on if it is applied again"
-        )
+        return document.but(paused=None, frozen=None).told("Deleted", deleted_words(document))
     if stable is None:
         return document.told("Aborted", "the first installation was aborted and what it installed is removed")
     return document.told("Aborted", f"aborted: back at {stable.version}")
 
 
-def begin(document: Document, now: datetime) -> Document:
+def deleted_words(document: Document) -> str:
+    """What a deletion ended with, for people."""
+    rollout = document.rollout
+    if not rollout.left_count:
+        return "all replicas are uninstalled; generations go on if it is applied again"
+    more = rollout.left_count - len(rollout.left)
+    pods = ", ".join(rollout.left) + (f" and {more} more" if more > 0 else "")
+    return (
+        f"{replicas(rollout.left_count)} left behind on pods that do not answer: {pods}; restart those bases to be "
+        "rid of the module; all others are uninstalled"
+    )
+
+
+def begin(document: Document, now: datetime, **more: object) -> Document:
     """Start a rollout of the document's wish: count first, release nothing yet."""
     rollout = Rollout(first_generation=document.generation, started_at=now, by=document.by)
-    return document.but(rollout=rollout)
+    return document.but(rollout=rollout.but(**more))
+
+
+def _replaced(document: Document) -> Document:
+    """The document without the pods to take replicas off, once all are placed anew."""
+    progress = document.progress
+    if not document.evict or progress is None or not 0 < document.evict_plan <= progress.plan_revision:
+        return document
+    whole = progress.present >= plan_of(document).replicas
+    if not answered(document) or progress.evicting or progress.moving or not whole:
+        return document
+    return document.but(evict=(), evicted_at=None)
+
+
+def _mended(document: Document) -> Document:
+    """The document without the memory of failures within the threshold, once they are mended."""
+    if document.rollout.scarred and mended(document):
+        return document.but(rollout=document.rollout.but(scarred=False))
+    return document

@@ -51,7 +51,7 @@ def status(document: Document, now: datetime) -> Status:
         batches=_batches(document, now),
         gates=tuple(told(gate, document) for gate in shut(document, now)),
         budget=spent,
-        problems=_problems(document, known),
+        problems=problems_of(document),
         conditions=document.conditions,
         pods=counts.samples if counts and known else (),
         by=document.by,
@@ -99,6 +99,27 @@ def _state(document: Document, index: int, now: datetime) -> BatchState:
     return "Verified" if index < document.rollout.current else "Pending"
 
 
-def _problems(document: Document, known: bool) -> tuple[Problem, ...]:
-    problems = document.progress.problems if document.progress and known else ()
-    return (*problems, document.rejected) if document.rejected else problems
+def problems_of(document: Document) -> tuple[Problem, ...]:
+    """What is not as it should be."""
+    progress, rollout = document.progress, document.rollout
+    known = progress if progress is not None and observed(document) else None
+    found = list(known.problems) if known is not None else []
+    if rollout.expired is not None and rollout.kind == "roll":
+        seconds = document.spec.progress_deadline_seconds
+        message = f"no progress for {seconds} seconds since batch {rollout.current} was released"
+        found.append(Problem(reason="ProgressDeadlineExceeded", message=message))
+    if known is not None and known.foreign and rollout.kind == "roll" and not rollout.over:
+        found.append(
+            Problem(reason="Adopted", message=foreign_words(known.foreign), count=len(known.foreign))
+        )
+    if document.rejected is not None:
+        found.append(document.rejected)
+    return tuple(found)
+
+
+def foreign_words(versions: tuple[str, ...]) -> str:
+    """What to know of versions that somebody else installed (design 1.1)."""
+    return (
+        f"{', '.join(versions)} was installed by somebody else and will be replaced: where it came from is not "
+        "known, so it cannot be gone back to"
+    )

@@ -9,12 +9,29 @@ from tranche.contract.answer import AcceptedAnswer, RefusedAnswer
 from tranche.contract.progress import Problem
 from tranche_planner.core.applying import apply
 from tranche_planner.core.decisions import Decision, accept, refuse
-from tranche_planner.core.document import Document, Mark, Rollout
-from tranche_planner.core.holding import confirm, pause, resume
+from tranche_planner.core.document import Document, Mark
+from tranche_planner.core.holding import confirm, pause, promote, resume
+from tranche_planner.core.leaving import aborting, deleting, way_back
+from tranche_planner.core.retrying import replace, restart, retry, scale, undo
 from tranche_planner.core.rollout import advance
 from tranche_planner.core.settling import settled
-from tranche_planner.core.wishes import Abort, Apply, Confirm, Delete, Pause, Resume, Wish
+from tranche_planner.core.wishes import (
+    Abort,
+    Apply,
+    Confirm,
+    Delete,
+    Pause,
+    Promote,
+    Replace,
+    Restart,
+    Resume,
+    Retry,
+    Scale,
+    Undo,
+    Wish,
+)
 
+ABSENT = "there is no such deployment: apply a manifest first"
 SUPERSEDED = "superseded: a newer {kind} of this deployment was handled before this older one"
 
 
@@ -22,7 +39,7 @@ def decide(document: Document | None, wish: Wish, mark: Mark, now: datetime) -> 
     """What an event means for what is there. ``mark``: its place in the order of all intents."""
     if (early := _out_of_order(document, wish, mark)) is not None:
         return early
-    decision = _decide(document, wish, now)
+    decision = _decide(document, wish, mark, now)
     if decision.document is None:
         return decision
     after = _marked(decision.document, wish, mark).but(rejected=None)
@@ -41,22 +58,16 @@ def reject(document: Document, verb: str, answer: RefusedAnswer, now: datetime) 
     return settled(document, document.but(rejected=problem), now)
 
 
-def _decide(document: Document | None, wish: Wish, now: datetime) -> Decision:
+def _decide(document: Document | None, wish: Wish, mark: Mark, now: datetime) -> Decision:
     match wish:
         case Apply():
             return apply(document, wish, now)
-        case Delete() if document is not None and document.rollout.kind == "delete":
-            return accept(document, "it is deleted" if document.deleted else "it is being deleted already")
+        case Delete() if document is not None:
+            return _delete(document, wish, now)
         case _ if document is None or document.deleted:
-            return refuse("there is no such deployment: apply a manifest first")
-        case Delete():
-            return accept(_delete(document, wish, now), "all replicas will be uninstalled")
+            return refuse(ABSENT)
         case _ if document.deleting:
-            if isinstance(wish, Pause):
-                return pause(document, wish, now)
-            if isinstance(wish, Resume):
-                return resume(document, wish, now)
-            return refuse("the deployment is being deleted")
+            return _while_deleting(document, wish, now)
         case Abort():
             return _abort(document, wish, now)
         case Confirm():
@@ -65,6 +76,20 @@ def _decide(document: Document | None, wish: Wish, now: datetime) -> Decision:
             return pause(document, wish, now)
         case Resume():
             return resume(document, wish, now)
+        case Promote():
+            return promote(document, wish, now)
+        case Retry():
+            return retry(document, wish, now)
+        case Restart():
+            return restart(document, wish, now)
+        case Undo():
+            return undo(document, wish, now)
+        case Replace():
+            return replace(document, wish, mark, now)
+        case Scale():
+            return scale(document, wish, now)
+        case Delete():  # of one that never was
+            return refuse(ABSENT)
         case _:
             assert_never(wish)
 
@@ -75,68 +100,75 @@ def _abort(document: Document, wish: Abort, now: datetime) -> Decision:
         return accept(document, "it is aborted" if rollout.over else "it is being aborted already")
     if rollout.over:
         return refuse(
-            "the rollout is complete, nothing is left to abort: apply the manifest you want to go back to"
+            "the rollout is complete, nothing is left to abort: go back with "
+            f"tranche undo {document.namespace}/{document.name}"
         )
-    stable = document.stable_content
-    back = (
-        f"back to {stable.version}" if stable else "what was installed is removed, there was nothing before"
-    )
-    after = document.ended(document.target, "aborted", now)
-    after = after.but(rollout=_leaving("abort", document, wish, now), paused=None)
-    return accept(
-        advance(after.told("Aborted", f"the abort was asked for: {back}"), now), f"aborting: {back}"
-    )
+    after = aborting(document, wish.by, wish.reason, now)
+    return accept(advance(after, now), f"aborting: {way_back(document)}")
 
 
-def _delete(document: Document, wish: Delete, now: datetime) -> Document:
-    after = document.ended(document.target, "deleted", now)
-    after = after.but(rollout=_leaving("delete", document, wish, now), paused=None, stable=None)
-    return after.told("Deleted", "the deletion was asked for: all replicas are being uninstalled")
+def _delete(document: Document, wish: Delete, now: datetime) -> Decision:
+    if document.rollout.kind == "delete":
+        if document.deleted:
+            return accept(document, "it is deleted")
+        if document.rollout.abandon or not wish.abandon:
+            return accept(document, "it is being deleted already")
+        after = document.but(rollout=document.rollout.but(abandon=True))
+        after = after.told("Deleted", "what is on pods that do not answer is left behind")
+        return accept(advance(after, now), "what is on pods that do not answer is left behind")
+    after = deleting(document, wish.by, wish.reason, now, abandon=wish.abandon)
+    return accept(advance(after, now), "all replicas will be uninstalled")
 
 
-def _leaving(kind: str, document: Document, wish: Abort | Delete, now: datetime) -> Rollout:
-    # A person's later word counts: what was paused before does not hold up the way back.
-    return Rollout.model_validate(
-        {
-            "kind": kind,
-            "stage": "releasing",
-            "first_generation": document.rollout.first_generation,
-            "started_at": now,
-            "by": wish.by,
-            "reason": wish.reason,
-        }
-    )
+def _while_deleting(document: Document, wish: Wish, now: datetime) -> Decision:
+    match wish:
+        case Pause():
+            return pause(document, wish, now)
+        case Resume():
+            return resume(document, wish, now)
+        case Retry():
+            return retry(document, wish, now)
+        case _:
+            return refuse("the deployment is being deleted")
 
 
 def _out_of_order(document: Document | None, wish: Wish, mark: Mark) -> Decision | None:
     """An event handled before, or older than one of its kind that was: None for all others."""
     if document is None:
         return None
-    match wish:
-        case Apply() | Delete() | Abort():
-            last, kind = document.last_wish, "wish"
-        case Pause() | Resume():
-            last, kind = document.last_hold, "pause or resume"
-        case Confirm():
-            last, kind = document.last_confirm, "confirm"
-        case _:
-            assert_never(wish)
+    field, kind = _order(wish)
+    last: Mark = getattr(document, field)
     if last == mark:
         warnings = wish.warnings if isinstance(wish, Apply) else ()
         return Decision(AcceptedAnswer(generation=document.generation, message="done", warnings=warnings))
-    # Confirms that name their batch mean the same whenever they come.
-    if last.supersedes(mark) and not (isinstance(wish, Confirm) and wish.batch is not None):
+    if last.supersedes(mark) and not _whenever(wish):
         return refuse(SUPERSEDED.format(kind=kind))
     return None
 
 
+def _whenever(wish: Wish) -> bool:
+    # What names its batch or its pod means the same whenever it comes.
+    return isinstance(wish, Replace) or (isinstance(wish, Confirm) and wish.batch is not None)
+
+
 def _marked(document: Document, wish: Wish, mark: Mark) -> Document:
+    field, _ = _order(wish)
+    last: Mark = getattr(document, field)
+    return document if last.supersedes(mark) else document.but(**{field: mark})
+
+
+def _order(wish: Wish) -> tuple[str, str]:
+    """Where the last of its kind is noted, and the word for the kind (design 2.2)."""
     match wish:
-        case Apply() | Delete() | Abort():
-            return document.but(last_wish=mark)
+        case Apply() | Delete() | Abort() | Retry() | Restart() | Undo() | Scale():
+            return "last_wish", "wish"
         case Pause() | Resume():
-            return document.but(last_hold=mark)
+            return "last_hold", "pause or resume"
         case Confirm():
-            return document if document.last_confirm.supersedes(mark) else document.but(last_confirm=mark)
+            return "last_confirm", "confirm"
+        case Promote():
+            return "last_promote", "promote"
+        case Replace():
+            return "last_replace", "replace"
         case _:
             assert_never(wish)

@@ -13,9 +13,10 @@ def verified(document: Document) -> bool:
     if document.progress is None or not answered(document):
         return False
     plan = plan_of(document)
+    progress = document.progress
     return reached(
-        document.progress, replicas=plan.replicas, updated=plan.updated, threshold=threshold(document)
-    )
+        progress, replicas=plan.replicas, updated=plan.updated, threshold=threshold(document)
+    ) and not _barren(document, progress)
 
 
 def reached(progress: Progress, *, replicas: int, updated: int, threshold: int = 0) -> bool:
@@ -36,6 +37,7 @@ def reached(progress: Progress, *, replicas: int, updated: int, threshold: int =
     return (
         progress.moving == 0
         and progress.retrying == 0
+        and progress.maturing == 0
         and progress.outcome == progress.present
         and progress.present >= wanted
         # A surplus replica whose pod is down cannot be taken away before the pod returns.
@@ -57,12 +59,62 @@ def removed(document: Document) -> bool:
     )
 
 
-def given_up(document: Document) -> int:
-    """Failed replicas of the current rollout beyond what is allowed; 0 while it may go on."""
+def abandoned(document: Document) -> bool:
+    """Whether all that is left is on pods that do not answer, or stuck there."""
     progress = document.progress
-    if progress is None or document.rollout.kind != "roll" or not fresh(document):
+    if progress is None or not answered(document):
+        return False
+    return progress.moving <= progress.stuck and progress.present <= progress.down + progress.stuck
+
+
+def unanswering(progress: Progress) -> tuple[str, ...]:
+    """A few of the pods whose replica is left, in name order."""
+    named = {pod for problem in progress.problems for pod in problem.pods}
+    named |= {*progress.unavailable_pods, *(sample.pod for sample in progress.samples)}
+    return tuple(sorted(named))[: min(20, progress.present)]
+
+
+def given_up(document: Document) -> int:
+    """Failed replicas that hold the rollout, or leave it Degraded once it is complete; 0 while it may go on."""
+    progress, rollout = document.progress, document.rollout
+    if progress is None or rollout.kind != "roll" or not fresh(document) or not _retried(document):
         return 0
-    return progress.failed if progress.failed > threshold(document) else 0
+    if rollout.over:
+        trying = progress.retrying if rollout.scarred else 0
+        return progress.failed + trying
+    return progress.failed if progress.failed > threshold(document) or _barren(document, progress) else 0
+
+
+def _retried(document: Document) -> bool:
+    """Whether the last progress knows of the retry, where there was one."""
+    progress, rollout = document.progress, document.rollout
+    if rollout.retried_at is None:
+        return True
+    return progress is not None and 0 < rollout.retried_plan <= progress.plan_revision
+
+
+def _barren(document: Document, progress: Progress) -> bool:
+    """Whether a batch brought nothing but failures, all of them within the threshold (design 1.1)."""
+    batch = document.rollout.batch
+    if batch is None or not batch.brings or not progress.failed or not answered(document):
+        return False
+    still = progress.moving == progress.retrying == progress.maturing == 0
+    came = progress.updated_available - batch.available_before
+    plan = plan_of(document)
+    level = progress.present if plan.updated == ALL else plan.updated
+    done = progress.updated + progress.failed >= min(level, progress.present - progress.down)
+    return still and came <= 0 and done
+
+
+def degraded(document: Document) -> bool:
+    """Whether failures or the deadline hold the rollout, or failures outlive it."""
+    return given_up(document) > 0 or document.rollout.expired is not None
+
+
+def mended(document: Document) -> bool:
+    """Whether no replica is failed any more."""
+    progress = document.progress
+    return progress is not None and fresh(document) and not progress.failed and not progress.retrying
 
 
 def fresh(document: Document) -> bool:

@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 from tranche.contract.answer import FieldError, RefusedAnswer, refused
 from tranche.contract.given import quoted, shown
 from tranche.contract.manifest import Rejected, parse_manifest
+from tranche.contract.names import NameKind, is_name, rule
+from tranche.contract.quantity import MOST
 from tranche.contract.spec import Spec
 from tranche.contract.suggestions import meant
 
@@ -26,8 +28,9 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Uninstall all replicas."""
+    """Uninstall all replicas. ``abandon``: what is on pods that do not answer is left behind."""
 
+    abandon: bool = False
     by: str | None = None
     reason: str | None = None
 
@@ -66,7 +69,61 @@ class Resume:
     reason: str | None = None
 
 
-Wish = Apply | Delete | Abort | Confirm | Pause | Resume
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Open the gates of the batch that waits; ``full``: all remaining ones of this rollout."""
+
+    full: bool = False
+    by: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try what failed again."""
+
+    by: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Install the same content again everywhere."""
+
+    by: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Roll out an older revision's content; None: the last stable one before. ``fast``: without gates."""
+
+    revision: int | None = None
+    fast: bool = False
+    by: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Take the replica off a pod and place it anew."""
+
+    pod: str
+    by: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Another number of replicas, and nothing else."""
+
+    replicas: int
+    by: str | None = None
+    reason: str | None = None
+
+
+Verb = Delete | Abort | Confirm | Pause | Resume | Promote | Retry | Restart | Undo | Replace | Scale
+Wish = Apply | Verb
 
 _BY: Mapping[str, type] = {"by": str, "reason": str}
 FIELDS: Mapping[str, Mapping[str, type]] = {
@@ -75,20 +132,39 @@ FIELDS: Mapping[str, Mapping[str, type]] = {
     "pause": _BY,
     "resume": _BY,
     "abort": _BY,
+    "promote": {"full": bool, **_BY},
+    "retry": _BY,
+    "restart": _BY,
+    "undo": {"revision": int, "fast": bool, **_BY},
+    "replace": {"pod": str, **_BY},
+    "scale": {"replicas": int, **_BY},
 }
 """What the body of each verb may say."""
-KINDS: Mapping[str, type[Abort | Confirm | Pause | Resume]] = {
+KINDS: Mapping[str, type[Verb]] = {
+    "delete": Delete,
     "confirm": Confirm,
     "pause": Pause,
     "resume": Resume,
     "abort": Abort,
+    "promote": Promote,
+    "retry": Retry,
+    "restart": Restart,
+    "undo": Undo,
+    "replace": Replace,
+    "scale": Scale,
 }
+REQUIRED: Mapping[str, str] = {"replace": "pod", "scale": "replicas"}
 WRITES = ("apply", *FIELDS)
-LATER = ("promote", "retry", "restart", "undo", "replace", "scale", "freeze", "unfreeze")
-"""Verbs of the contract that a later release carries out."""
-READS_LATER = ("plan", "explain", "history")
+FREEZES: Mapping[str, Mapping[str, type]] = {"freeze": {"until": str, **_BY}, "unfreeze": _BY}
+"""What the bodies of the request API's own verbs may say: they are about a namespace, not a deployment."""
+READS = ("get", "list", "pods", "plan", "explain", "history")
 
-_EXPECTED = {str: "text", int: "a whole number from 1", bool: "true or false"}
+_EXPECTED: Mapping[type, str] = {
+    str: f"text of at most {LONGEST_TEXT} printable characters",
+    bool: "true or false",
+}
+_NUMBERS: Mapping[str, tuple[int, int]] = {"replicas": (0, MOST)}
+"""Bounds of whole numbers that do not begin at 1."""
 
 
 def read_wish(
@@ -99,8 +175,8 @@ def read_wish(
     >>> read_wish("confirm", b'{"batch": 2}', namespace="shop", name="cart")
     Confirm(generation=None, batch=2, by=None, reason=None)
     """
-    if verb in LATER:
-        return refused(later(verb))
+    if verb in (*FREEZES, *READS):
+        return refused(f"{verb} is asked for through the request API alone: tranche.api.<namespace>.{verb}")
     if verb not in WRITES:
         return refused(f"got the verb {quoted(verb)}; expected one of {', '.join(WRITES)}")
     body = read_json(data, empty_means_object=verb != "apply")
@@ -112,11 +188,6 @@ def read_wish(
             return RefusedAnswer(errors=parsed.errors)
         return Apply(parsed.spec, parsed.warnings)
     return _read_verb(verb, body.value)
-
-
-def later(verb: str) -> str:
-    """What is answered to a verb that this release does not carry out."""
-    return f"{verb} is not supported yet by this release; nothing was changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +223,12 @@ def _read_verb(verb: str, body: object) -> Wish | RefusedAnswer:
     fields = read_fields(body, FIELDS[verb])
     if isinstance(fields, RefusedAnswer):
         return fields
-    if verb == "delete":
-        if fields.pop("abandon", False):
-            return refused(
-                "abandon true is not supported yet by this release; leave it out, and a pod that does not "
-                "answer holds the deletion up until it answers or is gone",
-                field="abandon",
-            )
-        return Delete(**fields)
+    required = REQUIRED.get(verb)
+    if required is not None and required not in fields:
+        return refused(f"got nothing; expected {_expected(required, FIELDS[verb][required])}", field=required)
+    pod = fields.get("pod")
+    if pod is not None and not is_name(NameKind.POD, pod):
+        return refused(f"got {shown(pod)}; expected a pod's name: {rule(NameKind.POD)}", field="pod")
     return KINDS[verb](**fields)
 
 
@@ -169,15 +238,24 @@ def _wrong(key: str, value: object, known: Mapping[str, type]) -> FieldError | N
         hint = f"did you mean {near}?" if near else f"known here: {', '.join(known)}"
         return FieldError(field=_field(key), message=f"got an unknown field with {shown(value)}; {hint}")
     kind = known[key]
-    if value is None or (type(value) is kind and _fits(value)):
+    if value is None or (type(value) is kind and _fits(key, value)):
         return None
-    return FieldError(field=key, message=f"got {shown(value)}; expected {_EXPECTED[kind]}")
+    return FieldError(field=key, message=f"got {shown(value)}; expected {_expected(key, kind)}")
 
 
-def _fits(value: object) -> bool:
+def _fits(key: str, value: object) -> bool:
     if isinstance(value, str):
         return len(value) <= LONGEST_TEXT and value.isprintable()
-    return isinstance(value, bool) or (isinstance(value, int) and 1 <= value <= 2**53)
+    if isinstance(value, bool):
+        return True
+    low, high = _NUMBERS.get(key, (1, 2**53))
+    return isinstance(value, int) and low <= value <= high
+
+
+def _expected(key: str, kind: type) -> str:
+    low, high = _NUMBERS.get(key, (1, 0))
+    most = f" to {high}" if high else ""
+    return f"a whole number from {low}{most}" if kind is int else _EXPECTED[kind]
 
 
 def _field(key: str) -> str:
