@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,18 @@ class Installation:
         schedulers: int = 1,
         executors: int = 1,
         environment: dict[str, str] | None = None,
+        pods: Sequence[str] = (),
     ) -> None:
-        """Start so many of each, all at once."""
+        """Start so many of each, all at once. ``pods``: where each executor has them from, else the inventory."""
         wanted = {"tranche_planner": planners, "tranche_scheduler": schedulers, "tranche_executor": executors}
         added = [
-            ServiceProcess(module, number, self._arguments(module), self.folder, environment or {})
+            ServiceProcess(
+                module,
+                number,
+                self._arguments(module, pods[number - 1] if number <= len(pods) else None),
+                self.folder,
+                environment or {},
+            )
             for module, count in wanted.items()
             for number in range(1, count + 1)
         ]
@@ -65,9 +72,9 @@ class Installation:
         """The ends of all logs, for a failing test."""
         return "\n".join(f"--- {name}\n{service.words()}" for name, service in self.services.items())
 
-    def _arguments(self, module: str) -> list[str]:
-        pods = ["--pods", f"static:{self.inventory}"] if module == "tranche_executor" else []
-        return ["--nats-url", self.nats.url, *pods]
+    def _arguments(self, module: str, pods: str | None) -> list[str]:
+        wanted = pods or f"static:{self.inventory}"
+        return ["--nats-url", self.nats.url, *(["--pods", wanted] if module == "tranche_executor" else [])]
 
 
 @asynccontextmanager
