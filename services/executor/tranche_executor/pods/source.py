@@ -53,6 +53,8 @@ class Sources:
 
     def pods(self) -> Mapping[PodKey, Pod]:
         """All pods of all sources."""
+        if len(self._sources) == 1:
+            return self._sources[0].pods()
         merged: dict[PodKey, Pod] = {}
         for source in self._sources:
             found = source.pods()
