@@ -16,6 +16,7 @@ from tranche.asyncapi.verbs import VERBS
 from tranche.contract import values
 from tranche.contract.fields import FIELDS, Field
 from tranche.contract.manifest import Accepted, parse_manifest
+from tranche.contract.quantity import Quantity, max_unavailable
 from tranche.contract.reasons import CONDITION_REASONS, REASONS
 from tranche_planner.core import wishes
 
@@ -53,6 +54,17 @@ def test_the_reasons_of_the_contract_are_all_there() -> None:
         OperationStuck InvalidCapacity InstallFailed UninstallFailed PodUnreachable PodLost PoolFrozen
         ProgressDeadlineExceeded Deleted"""
     assert set(listed.split()) <= {one.name for one in REASONS}
+
+
+def test_the_numbers_of_the_explanation_are_right() -> None:
+    text = (ROOT / "docs/explanation/budget.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| (not given|\d+%?) \| (\d+) \| (\d+) \|", text, re.MULTILINE)
+    assert len(rows) >= 6
+    for replicas, given, resolved, least in rows:
+        spelled = int(given) if given.isdigit() else given
+        promise = None if given == "not given" else Quantity.parse(spelled)
+        assert max_unavailable(promise, int(replicas)) == int(resolved)
+        assert max(0, int(replicas) - int(resolved)) == int(least)
 
 
 def test_every_verb_of_the_planner_is_described_with_its_body() -> None:

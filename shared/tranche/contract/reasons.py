@@ -22,8 +22,8 @@ REASONS: tuple[Reason, ...] = (
     ),
     Reason(
         "Adopted",
-        "Replicas of another version that somebody else installed are taken over and replaced; nobody knows their url, "
-        "so there is no way back to them.",
+        "Replicas of another version that somebody else installed are taken over and replaced; nobody knows their "
+        "url, so there is no way back to them.",
         "Look at `tranche plan NAME` before.",
     ),
     Reason("Planned", "The replicas that need a change were counted and cut into batches."),
