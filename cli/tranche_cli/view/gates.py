@@ -10,7 +10,8 @@ from tranche_cli.view.words import age, left, safe
 
 def gates(status: Status, now: datetime) -> str:
     """All shut gates on one line; empty when none is."""
-    return " · ".join(_gate(gate, now) for gate in status.gates if gate.gate != "verified")
+    shut = [gate for gate in status.gates if gate.gate != "verified" and not _over(gate, now)]
+    return " · ".join(_gate(gate, now) for gate in shut)
 
 
 def behind(status: Status, now: datetime) -> str:
@@ -24,14 +25,16 @@ def behind(status: Status, now: datetime) -> str:
     return "waits"
 
 
+def _over(gate: GateStatus, now: datetime) -> bool:
+    """A gray time that ended after this status was said."""
+    return gate.gate == "grayTime" and gate.until is not None and gate.until <= now
+
+
 def _gate(gate: GateStatus, now: datetime) -> str:
     since = f"since {age(gate.since, now)}"
     match gate.gate:
         case "grayTime":
-            over = gate.until is None or gate.until <= now
-            return (
-                "gray time over" if over or gate.until is None else f"gray time {left(gate.until, now)} left"
-            )
+            return f"gray time {left(gate.until, now)} left" if gate.until else "gray time"
         case "confirm":
             return f"a person's confirm, {since}"
         case "pause":
