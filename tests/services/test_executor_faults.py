@@ -13,6 +13,7 @@ from tests.services.executor_stage import Stage, content, ran, stage
 from tranche.bus.nats import NatsBus
 from tranche.contract import subjects
 from tranche.contract.record import PodRecord
+from tranche.runtime import system_runtime, wait_until
 from tranche_fleet.arklet import Settings
 from tranche_fleet.faults import Fault, Kind
 
@@ -73,12 +74,11 @@ async def test_a_base_that_falls_silent_in_between_is_stuck_until_it_answers(
         # It takes the order to uninstall, and nothing after it.
         pod.arm(Fault(Kind.DEFER, command="uninstallBiz", seconds=0.1))
         token = await here.claim("web-base-1", "replace", 2)
-        await here.seen(
-            "web-base-1",
-            lambda record: bool(
-                record.operation and (record.operation.token, record.operation.attempt) == (token, 1)
-            ),
-        )
+
+        async def taken() -> bool | None:
+            return any(one.command == "uninstallBiz" for one in pod.timeline.commands) or None
+
+        await wait_until(taken, system_runtime().clock, timeout_s=10, every_s=0.005)
         pod.kill_listener()
 
         stuck = await here.seen("web-base-1", lambda record: state(record) == "stuck", timeout_s=15)
@@ -177,6 +177,26 @@ async def test_another_executor_takes_over_where_one_died(bus: NatsBus, tmp_path
         assert (done.operation.state, done.operation.holder) == ("done", "executor-2")
         assert ran(here.fleet["web-base-1"]) == ["install cart:1.0.0"]
         await here.untasked()
+
+
+@pytest.mark.parametrize("step", ["uninstall:1.0.0", "install:1.0.0"])
+async def test_a_restart_taken_over_in_the_middle_does_each_step_once(
+    bus: NatsBus, tmp_path: Path, step: str
+) -> None:
+    async with stage(bus, tmp_path, settings=Settings(install_s=0.8, uninstall_s=0.8)) as here:
+        here.contents[2] = content("1.0.0", 2, restarts=1)
+        first = await here.start("executor-1")
+        await here.bring("web-base-1")
+        token = await here.claim("web-base-1", "replace", 2)
+        await here.seen("web-base-1", lambda record: bool(record.operation and record.operation.step == step))
+        await here.start("executor-2")
+
+        await first.crash()
+        done = await here.over("web-base-1", token, timeout_s=20)
+
+        assert (done.modules["cart"].revision, done.modules["cart"].state) == (2, "available")
+        again = ["uninstall cart:1.0.0", "install cart:1.0.0"]
+        assert ran(here.fleet["web-base-1"]) == ["install cart:1.0.0", *again]
 
 
 async def test_an_executor_that_is_stopped_hands_back_what_it_cannot_end(

@@ -12,6 +12,7 @@ from tests.services.executor_stage import ran, stage
 from tranche.bus.nats import NatsBus
 from tranche.runtime import SystemClock
 from tranche_executor.arklet.client import ArkletClient
+from tranche_fleet.arklet import Settings
 from tranche_fleet.faults import Fault, Kind
 from tranche_fleet.inventory import MAX_MODULES
 
@@ -117,6 +118,19 @@ async def test_the_inventory_is_followed(bus: NatsBus, tmp_path: Path) -> None:
         gone = await here.seen("web-base-1", lambda record: record.gone)
         assert gone.operation is not None
         assert (gone.ready, gone.modules, gone.operation.token) == (False, {}, 1)
+
+
+async def test_a_pod_cordoned_during_an_operation_is_so_at_its_end(bus: NatsBus, tmp_path: Path) -> None:
+    async with stage(bus, tmp_path, settings=Settings(install_s=1.5)) as here:
+        await here.start()
+        pod = here.fleet["web-base-1"]
+        await here.known(pod.name)
+        token = await here.claim(pod.name)
+        await here.seen(pod.name, lambda record: bool(record.operation and record.operation.open))
+        pod.labels["tranche.dev/cordoned"] = "true"
+        here.fleet.publish()
+        done = await here.over(pod.name, token)
+        assert (done.cordoned, done.ready) == (True, True)
 
 
 async def test_a_claim_on_a_pod_that_went_away_ends_by_its_record(bus: NatsBus, tmp_path: Path) -> None:

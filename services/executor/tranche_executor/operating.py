@@ -101,6 +101,8 @@ class Operating:
     unfit: Callable[[Content], Awaitable[Failure | None]]
     """Why the content may not be installed; asked before anything is disturbed."""
     install_timeout_s: float
+    listed: Callable[[PodRecord], PodRecord] = lambda record: record
+    """The record with what the source says of the pod by now: who sees the end must not place by old labels."""
     told: dict[str, Told] = field(default_factory=dict)
     switched: Outcome | None = None
     checked: bool = False
@@ -240,7 +242,8 @@ class Operating:
         if isinstance(end, entry.Unreachable) and self.before is not None:
             record = record.but(modules=self.before.modules)
         now = self.runtime.clock.now()
-        await self._write(entry.ended(record, self.claim, self.content, end, seen, ready=self.ready, now=now))
+        after = entry.ended(record, self.claim, self.content, end, seen, ready=self.ready, now=now)
+        await self._write(self.listed(after))
         return Verdict.OVER
 
     async def _silent(self, silence: Silence, pauses: Pauses) -> Verdict | None:

@@ -203,6 +203,7 @@ class Worker:
             ready=known.ready if known is not None else held.value.ready,
             unfit=self._unfit,
             install_timeout_s=self.install_timeout_s,
+            listed=self._listed,
         )
         began = self.runtime.clock.monotonic()
         with structlog.contextvars.bound_contextvars(
@@ -217,6 +218,12 @@ class Worker:
                     self.on_silent(key)
                 log.info("operation_over", state=noted.state, reason=noted.message)
         return verdict
+
+    def _listed(self, record: PodRecord) -> PodRecord:
+        pod = self.source.pods().get(PodKey(record.namespace, record.base, record.pod))
+        if pod is None or pod.uid != record.uid:
+            return record
+        return described(record, pod, self.runtime.clock.now())
 
     async def _first_record(self, key: PodKey, claim: Claim) -> Held[PodRecord] | None:
         """A record for a claimed pod that has none; a pod that nobody knows is gone."""
