@@ -8,12 +8,14 @@ from typing import Any
 
 from tests.installation import manifest
 from tranche.contract.answer import AcceptedAnswer, RefusedAnswer
+from tranche.contract.explanation import Freeze
 from tranche.contract.manifest import Accepted, parse_manifest
 from tranche.contract.plan import ALL, Plan
 from tranche.contract.progress import Progress
 from tranche.contract.status import Status
 from tranche_planner.core.document import Document, Mark
-from tranche_planner.core.rollout import observe, wake
+from tranche_planner.core.freezing import under
+from tranche_planner.core.rollout import advance, observe, wake
 from tranche_planner.core.settling import settled
 from tranche_planner.core.status import status
 from tranche_planner.core.verbs import decide
@@ -24,7 +26,12 @@ BEGAN = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 
 def wish(version: str = "1.0.0", **changes: Any) -> Apply:
     """An applied manifest."""
-    parsed = parse_manifest(manifest("cart", version, **changes), namespace="shop", name="cart")
+    document = manifest("cart", version, **changes)
+    spec = document["spec"]
+    for name in ("failureThreshold", "autoRollback"):
+        if name in spec:
+            spec["operationStrategy"][name] = spec.pop(name)
+    parsed = parse_manifest(document, namespace="shop", name="cart")
     assert isinstance(parsed, Accepted), parsed
     return Apply(parsed.spec, parsed.warnings)
 
@@ -62,7 +69,22 @@ class Case:
 
     def later(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
-        self._keep(settled(self.it, wake(self.it, self.now), self.now))
+        thawed = under(self.it, None, Mark(), self.now)
+        self._keep(settled(self.it, wake(thawed, self.now), self.now))
+
+    def freeze(self, **about: Any) -> None:
+        """A freeze of the namespace begins, or changes."""
+        freeze = Freeze(namespace="shop", since=self.now, **about)
+        self.sequence += 1
+        self._freezes(freeze)
+
+    def unfreeze(self) -> None:
+        self.sequence += 1
+        self._freezes(None)
+
+    def _freezes(self, freeze: Freeze | None) -> None:
+        mark = Mark(sequence=self.sequence, time=self.now)
+        self._keep(settled(self.it, advance(under(self.it, freeze, mark, self.now), self.now), self.now))
 
     def carry_out(self, **changes: Any) -> None:
         """What the plan asks for comes true, and is told."""

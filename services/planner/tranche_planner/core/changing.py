@@ -7,7 +7,7 @@ from datetime import datetime
 from tranche.contract.content import Content
 from tranche.contract.spec import PEER, Change, Spec, cuts_anew, difference
 from tranche_planner.core.deadline import restarted
-from tranche_planner.core.document import Document, Revision, kept
+from tranche_planner.core.document import Document, Revision
 from tranche_planner.core.rescaling import rescaled
 from tranche_planner.core.rollout import begin
 
@@ -18,7 +18,7 @@ def rewished(document: Document, spec: Spec, now: datetime) -> Document:
     after = document.but(spec=spec, generation=document.generation + 1, by=None)
     if Change.CONTENT in changes:
         after = with_target(after, content_of(spec, 0), now)
-    after = after.but(revisions=_kept(after))
+    after = after.trimmed()
     if _starts_anew(document, spec, changes):
         return begin(after, now)
     after = restarted(after)
@@ -32,10 +32,8 @@ def with_target(document: Document, content: Content, now: datetime) -> Document
         content=content.but(revision=number), generation=document.generation, by=document.by, started_at=now
     )
     document = document.ended(document.target, "superseded", now)
-    document = document.but(
-        revisions=(*document.revisions, revision), next_revision=number + 1, target=number
-    )
-    return document.but(revisions=_kept(document))
+    revisions = (*document.revisions, revision)
+    return document.but(revisions=revisions, next_revision=number + 1, target=number).trimmed()
 
 
 def content_of(spec: Spec, number: int) -> Content:
@@ -59,9 +57,3 @@ def _starts_anew(document: Document, spec: Spec, changes: frozenset[Change]) -> 
         return False
     # Nothing is cut yet, or no longer under way; and a peer is cut by other rules.
     return rollout.stage != "releasing" or PEER in (document.spec.replicas, spec.replicas)
-
-
-def _kept(document: Document) -> tuple[Revision, ...]:
-    stable = () if document.stable is None else (document.stable,)
-    needed = frozenset({document.target, *stable})
-    return kept(document.revisions, needed, document.spec.revision_history_limit)

@@ -225,6 +225,12 @@ class Document(Message):
         alike = (one.content for one in self.revisions if one.content.version == content.version)
         return tuple(one.revision for one in alike if one.same_as(content))
 
+    def trimmed(self) -> Document:
+        """The same document with as many old revisions as the wish wants kept."""
+        stable = () if self.stable is None else (self.stable,)
+        needed = frozenset({self.target, *stable})
+        return self.but(revisions=kept(self.revisions, needed, self.spec.revision_history_limit))
+
     def told(self, event: str, message: str) -> Document:
         """The same document with this as what happened last."""
         return self.but(event=StatusEvent(reason=event, message=message))

@@ -78,7 +78,9 @@ def paused(
 
 def resumed(document: Document, by: str | None) -> Document:
     """The same document, no longer on hold."""
-    return restarted(document.but(paused=None)).told("Resumed", f"resumed{signed(by, None)}")
+    if document.rollout.expired is not None:
+        document = restarted(document)
+    return document.but(paused=None).told("Resumed", f"resumed{signed(by, None)}")
 
 
 def promote(document: Document, wish: Promote, now: datetime) -> Decision:

@@ -198,7 +198,7 @@ def _complete(document: Document, now: datetime) -> Document:
     document = document.ended(document.target, "completed", now)
     rollout, progress = document.rollout, document.progress
     scarred = bool(rollout.batches) and progress is not None and progress.failed > 0
-    return document.but(
+    document = document.but(
         stable=document.target,
         stable_replicas=document.spec.replicas,
         rollout=rollout.but(
@@ -208,9 +208,9 @@ def _complete(document: Document, now: datetime) -> Document:
             watch=Stopwatch(),
             scarred=scarred,
         ),
-    ).told(
-        "RolloutCompleted", f"generation {document.generation} is complete at {document.spec.module.version}"
     )
+    words = f"generation {document.generation} is complete at {document.spec.module.version}"
+    return document.trimmed().told("RolloutCompleted", words)
 
 
 def _end(document: Document, now: datetime) -> Document:
