@@ -20,6 +20,7 @@ from tranche_scheduler.core.budget import budget_of
 from tranche_scheduler.core.ledger import Round, Stale, play
 from tranche_scheduler.core.pool import PoolView, finished
 from tranche_scheduler.core.progress import progress, same
+from tranche_scheduler.core.rehearsal import Snapshot
 from tranche_scheduler.core.step import Blocked
 from tranche_scheduler.inbox import CATCH_UP_S, Inbox
 from tranche_scheduler.messenger import Messenger
@@ -51,6 +52,11 @@ class Keeper:
         self._base = base
         self._log = log.bind(namespace=namespace, base=base)
         self._inbox = Inbox()
+        self._pool: _Pool | None = None
+
+    def snapshot(self) -> Snapshot | None:
+        """The pool as it is known here; None while that is older than what its ledger was written with."""
+        return self._pool.snapshot() if self._pool is not None else None
 
     def tell(self, plan: Plan) -> None:
         """A plan of this pool."""
@@ -89,6 +95,7 @@ class Keeper:
             messenger = Messenger(store, self._runtime)
             pool = _Pool(self._runtime, self._metrics, store, messenger, inbox, held, known, self._log)
             await pool.fold(found, follow.position)
+            self._pool = pool
             async with self._runtime.tasks.group() as group:
                 helpers = [
                     group.spawn(inbox.read(follow), name=f"records of {self._namespace}/{self._base}"),
@@ -100,6 +107,7 @@ class Keeper:
                 except Exception as error:
                     failure = error  # not through the group, which would wrap it
                 finally:
+                    self._pool = None
                     for helper in helpers:
                         helper.cancel()
         if failure is not None:
@@ -148,6 +156,12 @@ class _Pool:
             if index % FOLDED_AT_ONCE == 0:
                 await self._runtime.clock.sleep(0)
         self._view.position = max(self._view.position, position)
+
+    def snapshot(self) -> Snapshot | None:
+        """What a rehearsal begins with: values, so that the pool goes on meanwhile."""
+        if self._view.position < self._held.value.seen:
+            return None
+        return Snapshot(self._view.records(), self._held.value, self._held.sequence, self._view.position)
 
     async def rounds(self) -> None:
         """One round after the other, each as soon as something happened."""

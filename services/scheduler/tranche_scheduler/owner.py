@@ -12,8 +12,10 @@ from tranche.errors import TrancheError
 from tranche.runtime import Group, Task
 from tranche.service import Service
 from tranche_scheduler.core.pool import finished
+from tranche_scheduler.core.rehearsal import Snapshot
 from tranche_scheduler.keeper import Keeper
 from tranche_scheduler.metrics import Metrics
+from tranche_scheduler.previews import Previews
 
 FOLLOW_S = 5.0
 LEASES_S = 0.5
@@ -44,10 +46,16 @@ class Owner:
                 group.spawn(self._spread.run(), name="leases"),
                 group.spawn(self._follow_plans(), name="plans"),
                 group.spawn(self._assign(group), name="pools"),
+                group.spawn(Previews(self._bus, self._runtime, self._snapshot).run(), name="previews"),
             ]
             await self._service.stopping.wait()
             for task in (*(task for _, task in self._keepers.values()), *workers):
                 task.cancel()
+
+    def _snapshot(self, key: Key) -> Snapshot | None:
+        """A pool that is kept here, as it is known."""
+        found = self._keepers.get(key)
+        return found[0].snapshot() if found is not None else None
 
     async def _follow_plans(self) -> None:
         while True:

@@ -145,6 +145,22 @@ def preview(namespace: str, base: str) -> str:
     return f"tranche.preview.{token(namespace)}.{token(base)}"
 
 
+PREVIEWS = "tranche.preview.*.*"
+"""Where any scheduler listens for them."""
+
+
+def read_preview(subject: str) -> tuple[str, str]:
+    """Namespace and base of a what-if question's subject. Raises ValueError.
+
+    >>> read_preview(preview("shop", "web.base"))
+    ('shop', 'web.base')
+    """
+    parts = subject.split(".")
+    if len(parts) != 4 or parts[:2] != ["tranche", "preview"]:
+        raise ValueError(f"{subject!r} names no pool to be asked")
+    return untoken(parts[2]), untoken(parts[3])
+
+
 def bucket_stream(bucket: str) -> str:
     """The stream behind a KV bucket."""
     return f"KV_{bucket}"

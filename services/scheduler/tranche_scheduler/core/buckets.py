@@ -29,7 +29,10 @@ class Buckets:
         return self._size
 
     def add(self, count: int, name: str) -> None:
-        self._by_count.setdefault(count, SortedSet()).add(name)
+        names = self._by_count.get(count)
+        if names is None:
+            names = self._by_count[count] = SortedSet()
+        names.add(name)
         self._size += 1
 
     def remove(self, count: int, name: str) -> None:

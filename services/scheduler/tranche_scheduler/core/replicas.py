@@ -14,7 +14,7 @@ from tranche_scheduler.core.buckets import Buckets
 from tranche_scheduler.core.placement import Direction
 from tranche_scheduler.core.standing import COUNTED, Kind, Standing
 
-_WIDTH = len(COUNTED)
+_COUNTED = range(len(COUNTED))
 _INDEX = {field: index for index, field in enumerate(COUNTED)}
 
 
@@ -22,7 +22,7 @@ class Replicas:
     """Totals, and for each kind of replica the pods in the order they are chosen."""
 
     def __init__(self) -> None:
-        self._totals = [0] * _WIDTH
+        self._totals = [0] * len(COUNTED)
         self._kinds: dict[Kind, Buckets] = {kind: Buckets() for kind in Kind}
         self._due: dict[Kind, Any] = {}
         self.claims: dict[str, Claim] = {}
@@ -46,7 +46,7 @@ class Replicas:
 
     def add(self, pod: str, count: int, now: Standing) -> None:
         totals = self._totals
-        for index in range(_WIDTH):
+        for index in _COUNTED:
             if now[index]:
                 totals[index] += 1
         if now.present:
@@ -63,16 +63,19 @@ class Replicas:
         if now.kind is not None:
             self._kinds[now.kind].add(count, pod)
             if now.due is not None:
-                self._due.setdefault(now.kind, SortedList()).add((now.due, pod))
+                if now.kind not in self._due:
+                    self._due[now.kind] = SortedList()
+                self._due[now.kind].add((now.due, pod))
 
     def remove(self, pod: str, count: int, was: Standing) -> None:
         totals = self._totals
-        for index in range(_WIDTH):
+        for index in _COUNTED:
             if was[index]:
                 totals[index] -= 1
-        self.unavailable.discard(pod)
-        self.failed.discard(pod)
-        self.unready.discard(pod)
+        if was.present:
+            self.unavailable.discard(pod)
+            self.failed.discard(pod)
+            self.unready.discard(pod)
         self.stuck.discard(pod)
         if was.foreign:
             self.foreign[was.foreign] -= 1

@@ -1,4 +1,4 @@
-"""What a deployment's next steps depend on: one plan, the pool as it is now, the time; and what may be told of it."""
+"""What a deployment's next steps depend on: one plan, the pool and the time; and the words for what is missing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from tranche_scheduler.core.placement import RANK
 from tranche_scheduler.core.pool import PoolView
 from tranche_scheduler.core.standing import Kind
 from tranche_scheduler.core.step import Blocked, Step, bring
+
+_WAY_OUT = {
+    "uninstall_then_install": ", or use install_then_uninstall where two versions can stand side by side",
+    "install_then_uninstall": ", or use scaleup_then_scaledown: in place, the same version again takes the old one "
+    "away first, and within minReadySeconds the new one does not count",
+    "scaleup_then_scaledown": "",
+}
 
 
 class Situation:
@@ -98,8 +105,5 @@ class Situation:
             promise += f" of {wanted} rounds down to 0"
         told = f"{down} of {wanted} unavailable, {allowed} may be: {promise}"
         if allowed == 0:
-            told = (
-                f"0 of {wanted} may be unavailable: {promise}; allow 1, or use install_then_uninstall "
-                "where two versions can stand side by side"
-            )
+            told = f"0 of {wanted} may be unavailable: {promise}; allow 1{_WAY_OUT[self.plan.upgrade_policy]}"
         return told

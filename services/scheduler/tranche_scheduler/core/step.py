@@ -8,6 +8,7 @@ from tranche.contract.content import Content
 from tranche.contract.ledger import Op
 from tranche.contract.plan import Plan
 from tranche.contract.record import ModuleEntry
+from tranche_scheduler.core.maturity import min_ready
 
 
 class Step(NamedTuple):
@@ -38,7 +39,9 @@ def bring(pod: str, entry: ModuleEntry | None, ready: bool, content: Content, pl
     running = entry.serving.version if entry.serving is not None else entry.version
     # The same version cannot stand beside itself: it is taken away first (design 1.4).
     beside = plan.upgrade_policy == "install_then_uninstall" and running != content.version
-    return Step(pod, "replace", content, beside=beside, costs=not beside)
+    # Nor does a new one count before minReadySeconds are over, though the old one is gone by then.
+    costs = not beside or min_ready(plan) > 0
+    return Step(pod, "replace", content, beside=beside, costs=costs)
 
 
 def _runs(revision: int, content: Content, plan: Plan) -> bool:

@@ -87,8 +87,12 @@ def _against_count(view: PoolView, plan: Plan, left: list[Claim], gone: set[str]
     goal = view.goal(plan.name)
     short = goal - view.total(plan.name, "outcome")
     surplus = -short - len(gone)
+    spared = 0
     if surging(plan):
-        surplus -= pairs_at_once(budget_of(plan, view.counted(plan.name)))
+        pairs = pairs_at_once(budget_of(plan, view.counted(plan.name)))
+        old = view.total(plan.name, "outcome") - view.total(plan.name, "tried")
+        # New ones make others surplus: the old ones that are to give way.
+        surplus, spared = surplus - pairs, max(0, old - pairs)
     leaving = evicted_pods(plan)
     for claim in left:
         if claim.pod in gone or (claim.op == "remove" and claim.pod in leaving):
@@ -96,7 +100,11 @@ def _against_count(view: PoolView, plan: Plan, left: list[Claim], gone: set[str]
         if claim.op == "remove" and short > 0:
             short -= 1
             yield claim.pod
-        elif surplus > 0 and claim.op == "install" and not _has(view.record(claim.pod), plan):
+        elif (
+            surplus > spared * _raises(view, plan, claim)
+            and claim.op == "install"
+            and not _has(view.record(claim.pod), plan)
+        ):
             surplus -= 1
             yield claim.pod
 

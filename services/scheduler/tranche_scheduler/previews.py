@@ -1,0 +1,105 @@
+"""Answers what-if questions about pools: by the same choice as the real one, on a copy (design 9.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from tranche import __version__
+from tranche.bus.port import Bus, Endpoint, Request
+from tranche.contract import subjects
+from tranche.contract.answer import refused
+from tranche.contract.preview import MOST_STEPS, LevelsQuestion
+from tranche.contract.record import PodRecord
+from tranche.errors import TrancheError
+from tranche.runtime import Runtime
+from tranche_scheduler.core.rehearsal import AT_ONCE, Rehearsal, Snapshot
+from tranche_scheduler.inbox import CATCH_UP_S
+from tranche_scheduler.store import PoolStore
+
+NAME = "tranche-scheduler"
+DESCRIPTION = "Says what a plan would lead to, pod by pod; nothing is changed"
+MOST_PLANS = 2000
+"""Levels in one question: more than there may be batches."""
+PAUSE_S = 1.0
+
+log = structlog.get_logger()
+
+Key = tuple[str, str]
+
+
+class Previews:
+    """An endpoint that any scheduler answers: a pool kept here is known, any other one is read.
+
+    So a pool that nobody keeps, because it has no plan yet, has its preview too.
+    """
+
+    def __init__(self, bus: Bus, runtime: Runtime, kept: Callable[[Key], Snapshot | None]) -> None:
+        self._bus = bus
+        self._runtime = runtime
+        self._kept = kept
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        endpoint = Endpoint("preview", subjects.PREVIEWS, self.answer)
+        while True:
+            try:
+                async with self._bus.serve(NAME, __version__, DESCRIPTION, [endpoint]):
+                    await asyncio.Event().wait()
+            except TrancheError as error:
+                log.warning("previews cannot be served, trying again", error=str(error))
+            await self._runtime.clock.sleep(PAUSE_S)
+
+    async def answer(self, request: Request) -> bytes:
+        """The levels asked for, or a refusal that says why not."""
+        try:
+            key = subjects.read_preview(request.subject)
+            question = LevelsQuestion.decode(request.data)
+        except ValueError as error:
+            return refused(f"the question cannot be read: {error}").encode()
+        if why := _faulty(key, question):
+            return refused(why).encode()
+        try:
+            pool = self._kept(key) or await self._read(*key)
+        except TrancheError as error:
+            return refused(f"the pool cannot be read now, ask again: {error}").encode()
+        rehearsal = Rehearsal(pool, question.plans, self._runtime.clock.now())
+        for _ in rehearsal.perform():
+            await self._runtime.clock.sleep(0)
+        return rehearsal.answer(question.skip, min(question.limit, MOST_STEPS)).encode()
+
+    async def _read(self, namespace: str, base: str) -> Snapshot:
+        """A pool that is not kept here. The ledger first: what it has seen is in the stream by then."""
+        held = await PoolStore(self._bus, self._runtime, namespace, base).read_ledger()
+        found: dict[str, PodRecord] = {}
+        records = subjects.records_of(namespace, base)
+        async with self._bus.follow(subjects.AVAILABILITY, [records], start="last_per_subject") as follow:
+            for index, stored in enumerate(await follow.catch_up(wait_s=CATCH_UP_S), 1):
+                try:
+                    record = PodRecord.decode(stored.data)
+                except ValueError as error:
+                    log.warning("a pod record cannot be read", subject=stored.subject, error=str(error))
+                    continue
+                found[record.pod] = record
+                if index % AT_ONCE == 0:
+                    await self._runtime.clock.sleep(0)
+            live = [record for record in found.values() if not record.gone]
+            return Snapshot(live, held.value, held.sequence, follow.position)
+
+
+def _faulty(key: Key, question: LevelsQuestion) -> str:
+    """Why the question makes no sense; empty: it does."""
+    plans = question.plans
+    if not plans:
+        return "no plan was given"
+    if len(plans) > MOST_PLANS:
+        return f"{len(plans)} plans are too many: {MOST_PLANS} at most"
+    if any((plan.namespace, plan.base) != key for plan in plans):
+        return f"a plan is not for the pool {'/'.join(key)}"
+    if any((plan.name, plan.module) != (plans[0].name, plans[0].module) for plan in plans):
+        return "the plans are not of one deployment"
+    if question.skip < 0 or question.limit < 0:
+        return "skip and limit count steps: 0 or more"
+    return ""
