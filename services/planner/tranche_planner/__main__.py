@@ -11,6 +11,7 @@ from tranche.service import Service, run
 from tranche.settings import load_or_exit
 from tranche.streams import PLANNER_EVENTS, PLANNER_PROGRESS, PLANNER_WAKE
 from tranche_planner.api import DESCRIPTION, NAME, Api
+from tranche_planner.bells import Bells
 from tranche_planner.desk import Desk
 from tranche_planner.due import Sweep, WakeUps
 from tranche_planner.events import Events
@@ -34,7 +35,8 @@ async def work(service: Service, settings: PlannerSettings) -> None:
     store = Store(service.bus, service.runtime)
     metrics, plans = Metrics(service.registry), Plans(service.bus)
     freezes = Freezes(service.bus, service.runtime)
-    desk = Desk(service.bus, service.runtime, store, metrics, Turns(), plans, freezes)
+    bells = Bells(service.runtime)
+    desk = Desk(service.bus, service.runtime, store, metrics, Turns(), plans, freezes, bells)
     api = Api(service.bus, Reads(desk, settings.url_allow), freezes, settings.url_allow)
     known = asyncio.Event()
     async with (
@@ -48,6 +50,7 @@ async def work(service: Service, settings: PlannerSettings) -> None:
         group.spawn(pump(service, PLANNER_EVENTS, events.handle), name="events")
         group.spawn(pump(service, PLANNER_PROGRESS, ProgressMessages(desk).handle), name="progress")
         group.spawn(pump(service, PLANNER_WAKE, WakeUps(desk).handle), name="wake-ups")
+        group.spawn(bells.run(service.stopping, desk.wake), name="bells")
         group.spawn(Sweep(desk, service).run(), name="sweep")
         service.not_ready = ""
 

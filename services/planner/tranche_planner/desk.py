@@ -18,6 +18,7 @@ from tranche.contract.progress import Progress
 from tranche.contract.record import PodRecord
 from tranche.errors import Conflict, Refused, TrancheError
 from tranche.runtime import Runtime
+from tranche_planner.bells import Bells
 from tranche_planner.core.document import Document, Mark
 from tranche_planner.core.rollout import due, observe, outrank, wake
 from tranche_planner.core.settling import settled
@@ -48,6 +49,7 @@ class Desk:
     turns: Turns
     plans: Plans
     freezes: Freezes
+    bells: Bells
 
     def now(self) -> datetime:
         """The time, in the whole milliseconds that documents keep."""
@@ -116,6 +118,7 @@ class Desk:
         """Act on the time. The bell may ring early by another clock: then it is set again."""
         held = await self.change(place, wake)
         if held is not None and (at := due(held.value)) is not None and at > self.now():
+            self.bells.set(place, at)
             await ask_to_be_woken(self.bus, held.value)
 
     async def repair(self, place: tuple[str, str]) -> Held[Document] | None:
@@ -213,6 +216,8 @@ class Desk:
                 group.spawn(plan(), name="say plan")
             group.spawn(status(), name="say status")
             if again or _sooner(before, after, self.now()):
+                if (at := due(after)) is not None:
+                    self.bells.set((after.namespace, after.name), at)
                 group.spawn(ask_to_be_woken(self.bus, after), name="ask to be woken")
         return newest
 
