@@ -404,8 +404,13 @@ async def test_delete_waits_for_a_dead_base_until_told_to_abandon_it(stage: Mall
     await shop.known(lambda records: not records["web-base-2"].ready)
 
     await shop.verb("delete")
-    held = await shop.seen(lambda status: status.phase == "Deleting" and "web-base-2" in str(status))
-    assert "abandon" in f"{held.next} {held.message}"
+    await shop.seen(
+        lambda status: (
+            status.phase == "Deleting"
+            and "abandon" in f"{status.next} {status.message}"
+            and any("web-base-2" in one.pods for one in status.problems)
+        )
+    )
     await shop.stays(lambda status: status.phase == "Deleting", 1)
     await shop.verb("delete", abandon=True)
     deleted = await shop.phase("Deleted")
