@@ -116,7 +116,7 @@ def brought(counts: Counts, done: int) -> int:
 
 def _parts(counts: Counts, done: int) -> tuple[int, int, int]:
     """So many changes as installs, replacements and removals."""
-    installs = min(done, counts.installs, counts.placeable)
+    installs = min(done, counts.installs, max(0, counts.placeable))
     replaced = min(done - installs, counts.replacements)
     removed = min(done - installs - replaced, counts.removals)
     return done - replaced - removed, replaced, removed
