@@ -70,7 +70,8 @@ def test_what_forbids_the_next_step_is_told() -> None:
 def test_what_is_passed_over_is_told() -> None:
     theirs = record("t", {"cart": entry(0, version="2.0.0")})
     answer = rehearse([*old("a"), *old("b", ready=False), theirs], plan(replicas=3, max_unavailable=2))
-    assert told(answer.levels[0]) == ["replace a 1.0.0>2.0.0"]
+    assert told(answer.levels[0]) == ["replace t 2.0.0>2.0.0", "replace a 1.0.0>2.0.0"]
+    assert answer.levels[0].lowest_available == 1
     assert [(one.reason, one.count, one.pods) for one in answer.skipped] == [
         (TAKEN_OVER, 1, ("t",)),
         (DOWN, 1, ("b",)),

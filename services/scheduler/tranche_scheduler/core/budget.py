@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from tranche.contract.plan import ALL, Plan
@@ -29,8 +30,12 @@ class Budget(NamedTuple):
 
 def budget_of(plan: Plan, pods: int) -> Budget:
     """A plan's budget; ``pods``: those a peer deployment counts."""
-    wanted = pods if plan.wanted == ALL else plan.wanted
-    quantity = None if plan.max_unavailable is None else Quantity.parse(plan.max_unavailable)
-    if plan.max_unavailable is not None and quantity is None:
+    return _resolved(plan.max_unavailable, pods if plan.wanted == ALL else plan.wanted)
+
+
+@lru_cache(maxsize=1024)
+def _resolved(given: int | str | None, wanted: int) -> Budget:
+    quantity = None if given is None else Quantity.parse(given)
+    if given is not None and quantity is None:
         return Budget(wanted, 0)  # A promise nobody can read is kept by disturbing nothing.
     return Budget(wanted, max_unavailable(quantity, wanted))

@@ -29,10 +29,10 @@ from tranche_scheduler.core.standing import queued
 from tranche_scheduler.core.step import Blocked
 from tranche_scheduler.core.withdrawal import superseded
 
-AT_ONCE = 500
-"""Records copied before others get their turn."""
+AT_ONCE = 200
+"""Records copied, or operations carried out, before others get their turn."""
 
-TAKEN_OVER = "already at the target's version: taken over, not installed again"
+TAKEN_OVER = "runs the target's version already: taken over, not installed again"
 DOWN = "on a pod that is not ready: updated once it is back"
 
 
@@ -121,7 +121,7 @@ class Rehearsal:
 
     def _carry_out(self) -> Iterator[None]:
         steps: list[PreviewStep] = []
-        lowest, rounds = self._available(), 0
+        lowest, rounds, busy = self._available(), 0, 0
         while True:
             choice = take(self._view, self._ledger, self._now) if self._pool.ledger.frozen is None else None
             if choice is None or (not choice.claims and choice.next_at is None):
@@ -139,7 +139,9 @@ class Rehearsal:
             steps += found
             rounds += bool(found)
             self._end(choice.claims, choice.contents)
-            yield
+            if (busy := busy + len(choice.claims)) >= AT_ONCE:
+                busy = 0
+                yield
         self._levels.append(
             Level(
                 steps=tuple(steps),
@@ -160,19 +162,18 @@ class Rehearsal:
         return self._view.total(self._name, "available")
 
     def _step(self, claim: Claim, content: Content | None) -> PreviewStep | None:
-        """What people are told of it; a look disturbs nothing."""
+        """What people are told of it; None for a look after which nothing is different."""
         record = self._view.record(claim.pod)
         entry = record.modules.get(claim.module) if record else None
-        if claim.op == "observe":
-            if entry is not None and entry.revision == 0:
-                self._taken_over.append(claim.pod)
+        running = _running(entry) if entry is not None else None
+        to = content.version if content is not None else None
+        if claim.op != "observe":
+            return PreviewStep(pod=claim.pod, step=claim.op, from_=running, to=to)
+        if entry is None or (entry.state == "available" and entry.revision == claim.revision):
             return None
-        return PreviewStep(
-            pod=claim.pod,
-            step=claim.op,
-            from_=_running(entry) if entry is not None else None,
-            to=content.version if content is not None else None,
-        )
+        # Taking over is a change of its replica, and has its place in a batch (design 1.1, 1.2).
+        self._taken_over.append(claim.pod)
+        return PreviewStep(pod=claim.pod, step="replace", from_=running, to=to)
 
     def _blocked(self, blocked: Mapping[str, Blocked]) -> Problem | None:
         if (frozen := self._pool.ledger.frozen) is not None:

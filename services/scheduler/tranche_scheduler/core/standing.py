@@ -17,6 +17,8 @@ from tranche_scheduler.core.maturity import matures_at
 class Kind(Enum):
     """A replica on a ready pod where nothing is under way, by what could be done with it."""
 
+    __hash__ = object.__hash__  # Enum's own is slow, and kinds are looked up for every pod and choice.
+
     CURRENT = "at the target and available"
     BROKEN = "at the target, not available"
     FAILED_TARGET = "the target failed here"
