@@ -34,6 +34,9 @@ from tranche_planner.turns import Turns
 TRIES = 30
 """So often a decision is made anew because another planner was faster."""
 
+SIDE_BY_SIDE = 50
+"""Deployments that are decided anew at once when a freeze begins or ends."""
+
 Change = Callable[[Document, datetime], Document]
 
 
@@ -150,13 +153,20 @@ class Desk:
 
     async def refreeze(self, namespace: str | None) -> None:
         """Decide anew wherever a freeze began or ended; None: everywhere."""
-        for place in await self.store.names(namespace):
-            try:
-                await self.change(place, wake)
-            except* TrancheError as group:
-                words = "; ".join(map(str, group.exceptions))
-                log = structlog.get_logger()
-                log.info("a freeze reaches this deployment with the next sweep", place=place, error=words)
+        places = await self.store.names(namespace)
+        for begin in range(0, len(places), SIDE_BY_SIDE):
+            async with self.runtime.tasks.group() as group:
+                for place in places[begin : begin + SIDE_BY_SIDE]:
+                    group.spawn(self._refreeze(place), name=f"freeze {place}")
+
+    async def _refreeze(self, place: tuple[str, str]) -> None:
+        try:
+            await self.change(place, wake)
+        except* TrancheError as group:
+            words = "; ".join(map(str, group.exceptions))
+            structlog.get_logger().info(
+                "a freeze reaches this deployment with the next sweep", deployment=place, error=words
+            )
 
     async def _missing(self, before: Document | None, after: Document, wish: Replace) -> RefusedAnswer | None:
         """Why a replica cannot be taken off a pod: there is none."""

@@ -90,5 +90,6 @@ class Sweep:
                 return
         held = await self._desk.repair(place)
         if held is not None:
-            busy = not held.value.rollout.over
+            document = held.value
+            busy = not document.rollout.over or document.frozen is not None or bool(document.evict)
             self._looks[place] = _Look(held.sequence, self._clock.monotonic(), busy)

@@ -71,10 +71,11 @@ def preview(
     left = _left(document)
     told = [level.lowest_available for level in levels.levels]
     foreign = (foreign_words(progress.foreign),) if progress.foreign else ()
+    batches = _batches(course, levels)
     return Preview(
         generation=document.generation,
-        changes=sum(level.size for level in levels.levels),
-        batches=_batches(course, levels),
+        changes=sum(batch.size for batch in batches),
+        batches=batches,
         skipped=levels.skipped,
         budget=budget(document),
         lowest_available=min([progress.available, *told]),
@@ -113,7 +114,8 @@ def _batches(course: Course, levels: Levels) -> tuple[PreviewBatch, ...]:
             PreviewBatch(
                 index=number,
                 beta=batch.beta if batch else False,
-                size=level.size,
+                # What cannot be carried out now is still to be done; of what is under way the rest is.
+                size=batch.size if batch is not None and batch.started_at is None else level.size,
                 pods=level.steps,
             )
         )
