@@ -104,12 +104,13 @@ def test_every_phase_names_a_next_command(phase: Phase) -> None:
 
 
 def test_time_left_is_estimated_from_the_batches_so_far() -> None:
-    # 45 s for 1 + 39 replicas, 60 to go: 47 s, then what is left of the gray time, and one as long after batch 3.
+    # 6 s and 41 s for a wave each, two waves to go, what is left of the gray time, and one as long after batch 3.
     took = status(replicas=100, updated=40)
     gray = remaining_s(took, NOW)
-    # 8 s of batch 3 brought 8 of its 30.
+    # 40 s for a wave, 8 s for what batch 3 brought so far; 52 replicas are two waves.
     under_way = rolling(
         updated=48,
+        updatedAvailable=48,
         batches=[
             {"index": 1, "size": 40, "state": "Verified", "startedAt": ago(100), "verifiedAt": ago(60)},
             {"index": 3, "size": 30, "state": "Releasing", "startedAt": ago(8)},
@@ -117,10 +118,10 @@ def test_time_left_is_estimated_from_the_batches_so_far() -> None:
     )
 
     assert gray is not None
-    assert 60 * 47 / 40 + 7.5 < gray < 60 * 47 / 40 + 7.5 + 200
+    assert gray == 47 + 7.5 + 199.5
     assert "· about 5m left" in text(screen(took, NOW, width=200), 200)
-    assert remaining_s(under_way, NOW) == 52.0
-    assert "about 55s left" in text(screen(under_way, NOW))
+    assert remaining_s(under_way, NOW) == 48.0
+    assert "about 50s left" in text(screen(under_way, NOW))
     assert remaining(rolling(batches=[]), NOW) == "", "no batch has told its pace"
     assert remaining(healthy(), NOW) == ""
 

@@ -36,15 +36,19 @@ class Screen:
         """Whether what was written can be written over."""
         return self.out.is_terminal and not self.out.is_dumb_terminal and sys.stdout.isatty()
 
-    def show(self, what: RenderableType) -> None:
-        """A table or screen; lines end where their text does."""
-        if self.live:
-            self.out.print(what)
+    def show(self, what: RenderableType, *, width: int | None = None) -> None:
+        """A table or screen; lines end where their text does. ``width``: also beyond that of the terminal."""
+        out = self.out
+        if width is not None:
+            out = Console(file=out.file, no_color=out.no_color, highlight=False, width=width)
+        elif self.live:
+            out.print(what)
             return
-        with self.out.capture() as captured:
-            self.out.print(what)
+        with out.capture() as captured:
+            out.print(what)
         for text in captured.get().splitlines():
-            self.line(text.rstrip())
+            self.out.file.write(f"{text.rstrip()}\n")
+        self.out.file.flush()
 
     def line(self, text: str) -> None:
         """One line for people or pipes, at once and unwrapped."""

@@ -26,6 +26,8 @@ from tranche_cli.view.tables import deployments, not_gone, pods, wrong_first
 LOOK_S = 2.0
 """Records of pods are asked for at most so often: there may be ten thousand."""
 ROWS_OF_PIPES = 1_000_000
+WIDE = 400
+"""Columns of -o wide, once: a row stays a line, however narrow the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +184,10 @@ async def once(desk: Desk, client: tranche.Client, listing: Listing, output: For
         for row in found.rows.values():
             desk.screen.line(row.name)
     elif found.rows:
-        width = desk.screen.out.width
         wide = output is Form.WIDE
-        desk.screen.show(found.drawn(desk.now(), width=width, rows=ROWS_OF_PIPES, wide=wide))
+        width = max(WIDE, desk.screen.out.width) if wide else desk.screen.out.width
+        drawn = found.drawn(desk.now(), width=width, rows=ROWS_OF_PIPES, wide=wide)
+        desk.screen.show(drawn, width=width if wide else None)
     else:
         desk.screen.error(found.empty)
 

@@ -96,14 +96,10 @@ async def _ask(
     where = place_of(document.manifest, namespace)
     now = await _status(client, where)
     # A change of gates alone moves no replica, and is a new generation all the same.
-    changes = told.changes > 0 or now is None or told.generation > now.generation
-    shown = Previewed(
-        "/".join(where),
-        told,
-        next=_apply(files, namespace) if changes else f"tranche status {'/'.join(where)}",
-        wanted=_wanted(document.manifest, now),
-    )
-    return shown, Exit.WOULD_CHANGE if changes else Exit.DONE
+    new = now is None or told.generation > now.generation
+    next_ = _apply(files, namespace) if now is None or new else advice(now).command
+    shown = Previewed("/".join(where), told, next=next_, wanted=_wanted(document.manifest, now))
+    return shown, Exit.WOULD_CHANGE if new or told.changes else Exit.DONE
 
 
 async def _status(client: tranche.Client, deployment: tuple[str, str]) -> Status | None:

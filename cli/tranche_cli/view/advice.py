@@ -20,13 +20,14 @@ class Advice(NamedTuple):
 def advice(status: Status) -> Advice:
     """What a person could type now; what the planner names comes first."""
     name = f"{status.namespace}/{status.name}"
-    if status.next:
+    # Whoever reads this is looking already.
+    if status.next and not status.next.startswith("tranche status "):
         return Advice(status.next)
     match status.phase:
         case "Healthy":
             return Advice(f"tranche history {name}", "nothing to do; this lists what can be gone back to")
         case "Pending" | "Progressing":
-            return Advice(f"tranche abort {name}", "it goes on by itself; this goes back")
+            return Advice(f"tranche explain {name}", "it goes on by itself; this says what it waits for")
         case "Deleting":
             return Advice(f"tranche delete {name} --abandon", "only to leave pods that do not answer behind")
         case "Deleted":

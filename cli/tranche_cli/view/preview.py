@@ -61,7 +61,8 @@ def summary(what: Previewed) -> str:
     plan = what.preview
     if not plan.changes:
         return f"{what.name}: no replica would change"
-    return f"{what.name}: {count(plan.changes, 'change')} in {count(len(plan.batches), 'batch', 'batches')}"
+    batches = sum(1 for batch in plan.batches if batch.size)
+    return f"{what.name}: {count(plan.changes, 'change')} in {count(batches, 'batch', 'batches')}"
 
 
 def budget_words(what: Previewed) -> str:
@@ -115,7 +116,7 @@ def _batches(batches: Sequence[PreviewBatch], width: int) -> RenderableType:
             room = max(20, width - 24 - len(step))
             table.add_row(name if place == 0 else "", str(len(pods)), step, _names(pods, room))
         if not batch.pods:
-            table.add_row(name, str(batch.size), "-", "")
+            table.add_row(name, str(batch.size), "nothing left to do" if not batch.size else "-", "")
     return table
 
 

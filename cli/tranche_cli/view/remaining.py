@@ -23,33 +23,44 @@ def remaining(status: Status, now: datetime) -> str:
 
 
 def remaining_s(status: Status, now: datetime) -> float | None:
-    """Seconds of work and gray time; None while no batch has told its pace."""
-    pace = _seconds_per_replica(status, now)
+    """Seconds of work and gray time; None while no batch has told its pace.
+
+    Counted in waves: as many replicas at once as may be unavailable.
+    """
+    pace = _seconds_per_wave(status, now)
     if pace is None:
         return None
     to_do = max(0, status.replicas - status.updated)
-    return to_do * pace + _gray_s(status, now)
+    later = [batch.size for batch in status.batches if batch.index > status.batch.current]
+    # What no later batch that is listed has, the current one has, or one that is not listed.
+    sizes = [*later, max(0, to_do - sum(later))] if sum(later) <= to_do else [to_do]
+    return sum(_waves(size, status) for size in sizes) * pace + _gray_s(status, now)
 
 
-def _seconds_per_replica(status: Status, now: datetime) -> float | None:
-    took, replicas = 0.0, 0
-    for seconds, count in _paces(status, now):
-        took, replicas = took + seconds, replicas + count
-    return took / replicas if replicas else None
+def _seconds_per_wave(status: Status, now: datetime) -> float | None:
+    took, waves = 0.0, 0
+    for seconds, replicas in _paces(status, now):
+        took, waves = took + seconds, waves + _waves(replicas, status)
+    return took / waves if waves else None
+
+
+def _waves(replicas: int, status: Status) -> int:
+    return -(-replicas // max(1, status.budget.resolved))
 
 
 def _paces(status: Status, now: datetime) -> Iterator[tuple[float, int]]:
-    done = [batch for batch in status.batches if batch.started_at and batch.verified_at]
-    for batch in done:
-        assert batch.started_at
-        assert batch.verified_at
-        yield (batch.verified_at - batch.started_at).total_seconds(), batch.size
+    """How long how many replicas took."""
+    finished = 0
+    for batch in status.batches:
+        if batch.started_at and batch.verified_at:
+            finished += batch.size
+            yield (batch.verified_at - batch.started_at).total_seconds(), batch.size
     current = next((batch for batch in status.batches if batch.index == status.batch.current), None)
     if current and current.started_at and current.verified_at is None:
         # What this batch did already tells more than a beta of one replica.
-        finished = status.updated - sum(batch.size for batch in done)
-        if 0 < finished <= current.size:
-            yield (now - current.started_at).total_seconds(), finished
+        done = status.updated_available - finished
+        if 0 < done <= current.size:
+            yield (now - current.started_at).total_seconds(), done
 
 
 def _gray_s(status: Status, now: datetime) -> float:
