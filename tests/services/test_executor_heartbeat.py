@@ -171,7 +171,7 @@ async def test_beating_but_not_answering_stays_and_is_gone_only_when_both_end(
 
         await on.falls_silent(pod)
         await on.here.seen(pod.name, lambda record: record.gone)
-        assert ear.pods() == {}
+        await until(lambda: ear.pods() == {})
 
         # It answers again, and says so: the same pod, with what is on it.
         pod.revive_listener()
