@@ -25,7 +25,6 @@ from tranche.contract import subjects
 from tranche.contract.plan import Plan
 from tranche.errors import TrancheError
 from tranche.streams import STREAMS
-from tranche_fleet.faults import Fault, Kind
 
 Json = dict[str, Any]
 DESCRIPTION = describe(kept=KEPT)
@@ -164,7 +163,7 @@ async def test_real_messages_are_as_described(tmp_path: Path) -> None:
         async def note(message: Msg) -> None:
             heard.append(message)
 
-        listener = await nats.connect(here.nats.url)
+        listener = await nats.connect(here.nats.url, allow_reconnect=False)
         await listener.subscribe(">", cb=note)
         await listener.flush()
         await here.start(environment={"TRANCHE_OBSERVE_INTERVAL": "1"})
@@ -172,8 +171,8 @@ async def test_real_messages_are_as_described(tmp_path: Path) -> None:
             tranche.connect(here.nats.url) as client,
             connect(here.nats.url, name="test") as bus,
         ):
-            await _everything(here, client, bus)
-            stored = [one async for stream in STREAMS for one in _stored(bus, stream.name)]
+            await _everything(client, bus)
+            stored = [one for stream in STREAMS async for one in _stored(bus, stream.name)]
         await listener.flush()
         await listener.close()
 
@@ -192,10 +191,11 @@ async def test_real_messages_are_as_described(tmp_path: Path) -> None:
         seen_on[channel] += 1
         _check(channel, subject, data)
     missing = {*CHANNELS, *(name for name in OPERATIONS if "reply" in OPERATIONS[name])} - set(seen_on)
-    assert missing - {"answers", "levels"} == set(), "all were seen"
+    # Answers are counted by their question; the broker rings only for a planner that is gone.
+    assert missing - {"answers", "levels", "wake"} == set(), "all were seen"
 
 
-async def _everything(here: Any, client: tranche.Client, bus: NatsBus) -> None:
+async def _everything(client: tranche.Client, bus: NatsBus) -> None:
     """Every verb, as a request and as an event; failures, refusals, and previews."""
     three = {"replicas": 3, "batchCount": 3, "needConfirm": True}
     await client.plan(manifest("cart", "1.0.0", replicas=3))
@@ -218,8 +218,7 @@ async def _everything(here: Any, client: tranche.Client, bus: NatsBus) -> None:
     await client.replace("shop", "cart", "web-base-1")
     await client.scale("shop", "cart", 2)
     await seen(client, "cart", phase("Healthy"))
-    await here.fleet.arm(Fault(Kind.INSTALL_FAILS, times=None, words="no"), "web-base-1", "web-base-2")
-    await client.apply(manifest("cart", "3.0.0", replicas=2, batchCount=2))
+    await client.apply(manifest("cart", "3.0.0-broken", replicas=2, batchCount=2))
     await seen(client, "cart", phase("Degraded"))
     await client.retry("shop", "cart")
     await client.abort("shop", "cart")

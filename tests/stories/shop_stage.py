@@ -44,6 +44,11 @@ def wish(namespace: str, version: str, name: str = "cart", /, **changes: Any) ->
     return document
 
 
+def runs(record: PodRecord, name: str = "cart") -> bool:
+    """Whether the module is known to serve there."""
+    return name in record.modules and record.modules[name].state == "available"
+
+
 @dataclass
 class Shop:
     """A namespace with one pool, ``web-base``, and the deployment ``cart`` on it."""
@@ -85,7 +90,7 @@ class Shop:
             session.post(f"http://{address}/installBiz", json=body) as answer,
         ):
             assert (await answer.json(content_type=None))["code"] == "SUCCESS"
-        await self.known(lambda records: name in records[pod].modules)
+        await self.known(lambda records: runs(records[pod], name))
 
     # --- when ---
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from tests.stories.shop_stage import Mall, mall
+from tests.stories.shop_stage import Mall, mall, runs
 from tranche.contract.status import Status
 from tranche.errors import Refused
 from tranche_fleet.faults import Fault, Kind
@@ -205,7 +205,7 @@ async def test_replace_takes_a_replica_off_a_pod_and_places_it_anew(stage: Mall)
     began = time.time()
 
     await shop.verb("replace", pod="web-base-2", by="alice")
-    await shop.known(lambda records: "cart" in records["web-base-4"].modules)
+    await shop.known(lambda records: runs(records["web-base-4"]))
     await shop.seen(lambda status: status.available == 3 and status.moving == 0)
 
     assert set(await shop.serving()) == {"web-base-1", "web-base-3", "web-base-4"}

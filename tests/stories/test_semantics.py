@@ -591,18 +591,6 @@ async def test_a_peer_follows_the_base_in_the_middle_of_a_rollout(stage: Mall) -
     assert await shop.versions() == {"2.0.0": 4}
 
 
-async def test_a_pod_that_joins_gets_stable_while_the_batch_is_full(stage: Mall) -> None:
-    shop = await stage.shop(3)
-    await shop.runs("1.0.0", replicas=-1)
-    await shop.apply("2.0.0-broken", replicas=-1, batchCount=3)
-    await shop.phase("Degraded")
-
-    await shop.add()
-    await shop.seen(lambda status: status.replicas == 4 and status.available == 3)
-
-    assert await shop.versions() == {"1.0.0": 3}
-
-
 async def test_a_peer_is_not_scaled_by_hand(stage: Mall) -> None:
     shop = await stage.shop(2)
     await shop.runs("1.0.0", replicas=-1)
