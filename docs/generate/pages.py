@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from docs.generate.fields import fields_page
+from docs.generate.notes import add_notes
 from docs.generate.reasons import reasons_page
 from docs.generate.settings import settings_page
 from docs.generate.verbs import verbs_page
@@ -40,7 +41,9 @@ def pages() -> dict[str, str]:
 
 
 def asyncapi_page() -> str:
-    body = yaml.dump(describe(kept=KEPT), Dumper=_Plain, sort_keys=False, allow_unicode=True, width=116)
+    description = describe(kept=KEPT)
+    add_notes(description)
+    body = yaml.dump(description, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=116)
     return f"# Generated from the messages by `make docs`; do not edit.\n{body}"
 
 

@@ -231,10 +231,14 @@ def _trimmed(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     return {
-        key: " ".join(value.split()) if key == "description" and isinstance(value, str) else _trimmed(value)
+        key: _sentence(value) if key == "description" and isinstance(value, str) else _trimmed(value)
         for key, value in schema.items()
         if not (key == "title" and isinstance(value, str))
     }
+
+
+def _sentence(text: str) -> str:
+    return " ".join(text.replace("``", "`").split())
 
 
 def _body_of(verb: Verb) -> str:
