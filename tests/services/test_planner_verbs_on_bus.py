@@ -90,6 +90,19 @@ async def test_a_freeze_outlives_the_server_and_the_planner(bus: NatsBus, nats_s
         await second.plan(lambda plan: plan.held)
 
 
+async def test_a_freeze_whose_bucket_was_lost_can_be_lifted(bus: NatsBus) -> None:
+    async with planner_scene(bus) as first:
+        await rolling(first)
+        await first.client.freeze("shop")
+        await first.plan(lambda plan: plan.held)
+    bucket = subjects.bucket_stream(subjects.FREEZES)
+    await bus.purge(bucket, subjects.key(subjects.FREEZES, "shop"))
+    async with planner_scene(bus) as second:
+        assert (await second.plan(lambda plan: plan.generation == 2)).held
+        await second.client.unfreeze("shop")
+        await second.plan(lambda plan: not plan.held)
+
+
 @pytest.mark.parametrize(
     ("scope", "body", "words"),
     [

@@ -95,14 +95,20 @@ class Freezes:
     ) -> AcceptedAnswer | RefusedAnswer:
         """Lift a freeze; what is not frozen stays so."""
         now = self._now()
+        lifted = False
 
         def decide(found: Freeze | None) -> Freeze | None:
-            # Ended rather than removed: whoever follows sees it, and sees that it is newer.
-            lasting = found is not None and _lasts(found, now)
-            return found.but(until=now, reason=reason or "", by=by) if found and lasting else None
+            nonlocal lifted
+            lifted = found is not None and _lasts(found, now)
+            if found is not None and not lifted:
+                return None
+            # Ended rather than removed: whoever follows sees it, and sees that it is newer. Said also where
+            # nothing is known: documents may remember a freeze whose bucket was lost.
+            since = found.since if found is not None else now
+            return Freeze(namespace=scope, since=since, until=now, reason=reason or "", by=by)
 
-        changed = await self._swap(scope, decide)
-        message = f"{_what(scope)} {'no longer frozen' if changed else 'not frozen'}"
+        await self._swap(scope, decide)
+        message = f"{_what(scope)} {'no longer frozen' if lifted else 'not frozen'}"
         other = self._known.get(ALL_NAMESPACES) if scope != ALL_NAMESPACES else None
         if other is not None and _lasts(other, now):
             still = (

@@ -59,7 +59,8 @@ def _rows(document: Document, now: datetime) -> Iterator[_Row]:
     )
     moving = now_at.phase in ("Progressing", "Waiting", "Aborting", "Deleting", "Pending")
     yield _Row("Progressing", moving, now_at.reason, now_at.message)
-    yield _Row("Paused", now_at.phase == "Paused", now_at.reason, now_at.message if document.paused else "")
+    paused = now_at.phase == "Paused"
+    yield _Row("Paused", paused, now_at.reason, now_at.message if paused else "")
     yield _Row(
         "BudgetAvailable",
         spent.headroom > 0,
