@@ -9,6 +9,7 @@ from itertools import pairwise
 from textwrap import dedent
 from typing import Any
 
+from tranche.asyncapi.describing import schema_name
 from tranche.contract.message import Message
 
 
@@ -16,7 +17,8 @@ def add_notes(description: dict[str, Any]) -> None:
     """Describe every field whose class says something of it."""
     schemas = description["components"]["schemas"]
     for model in _models(Message):
-        properties = schemas.get(model.__name__, {}).get("properties", {})
+        apart = schema_name(f"{model.__module__.replace('.', '__')}__{model.__name__}")
+        properties = (schemas.get(apart) or schemas.get(model.__name__, {})).get("properties", {})
         for name, words in field_notes(model).items():
             alias = model.model_fields[name].alias or name
             if alias in properties:

@@ -169,7 +169,7 @@ def _schemas(rows: tuple[Channel, ...]) -> Json:
     _, found = models_json_schema(
         [(model, "validation") for model in dict.fromkeys(models)], ref_template=f"{SCHEMAS}{{model}}"
     )
-    made = {name: _trimmed(schema) for name, schema in found["$defs"].items()}
+    made = {schema_name(name): _trimmed(schema) for name, schema in found["$defs"].items()}
     made |= {
         name: {"$ref": f"{SCHEMAS}{model.__name__}"}
         for name, model in _ANSWERS.items()
@@ -180,6 +180,16 @@ def _schemas(rows: tuple[Channel, ...]) -> Json:
     made |= {_asked(verb): _question(verb) for verb in VERBS}
     made |= {_carried(row): _any(row) for row in rows if row.model is None}
     return dict(sorted(made.items()))
+
+
+def schema_name(name: str) -> str:
+    """The name of a schema; of two models with one name each has its module's before it.
+
+    >>> schema_name("tranche__contract__ledger__Frozen"), schema_name("Plan")
+    ('LedgerFrozen', 'Plan')
+    """
+    *_, module, plain = ("", *name.split("__"))
+    return f"{module.title()}{plain}"
 
 
 def _any(row: Channel) -> Json:
@@ -231,14 +241,20 @@ def _trimmed(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     return {
-        key: _sentence(value) if key == "description" and isinstance(value, str) else _trimmed(value)
+        key: _text(key, value) if isinstance(value, str) else _trimmed(value)
         for key, value in schema.items()
         if not (key == "title" and isinstance(value, str))
     }
 
 
-def _sentence(text: str) -> str:
-    return " ".join(text.replace("``", "`").split())
+def _text(key: str, text: str) -> str:
+    match key:
+        case "description":
+            return " ".join(text.replace("``", "`").split())
+        case "$ref":
+            return f"{SCHEMAS}{schema_name(text.removeprefix(SCHEMAS))}"
+        case _:
+            return text
 
 
 def _body_of(verb: Verb) -> str:
