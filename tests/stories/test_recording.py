@@ -40,29 +40,33 @@ class Person:
 
     async def does(self, title: str, command: str) -> str:
         """A command that ends by itself; what it said."""
-        self._at.type(f"clear; {command}\r")
-        text = await seen(self._at, lambda text: text.startswith(PROMPT) is False and _done(text))
-        return self._keep(title, command, _body(text))
+        await self._type(command)
+        text = await seen(self._at, _done)
+        return self._keep(title, text.removesuffix("$"))
 
     async def watches(self, title: str, command: str, until: Callable[[str], bool]) -> str:
         """A command that is ended when the picture is as hoped for."""
-        self._at.type(f"clear; {command}\r")
+        await self._type(command)
         text = await seen(self._at, lambda text: until(text) and "BATCH" in text)
         self._at.type("\x03")
         await seen(self._at, _done)
-        return self._keep(title, command, text.rstrip())
+        return self._keep(title, text)
 
-    def _keep(self, title: str, command: str, text: str) -> str:
-        self.recorded.append((title, f"{PROMPT}{command}\n{text}"))
+    async def _type(self, command: str) -> None:
+        """On an empty screen, so that nothing of before is taken for an answer."""
+        self._at.type("clear\r")
+        await seen(self._at, lambda text: text.strip() == "$")
+        self._at.type(f"{command}\r")
+        await seen(self._at, lambda text: text.startswith(f"{PROMPT}{command}"))
+
+    def _keep(self, title: str, text: str) -> str:
+        self.recorded.append((title, text.rstrip()))
         return text
 
 
 def _done(text: str) -> bool:
-    return text.rstrip().endswith("\n$") or text.strip() == "$"
-
-
-def _body(text: str) -> str:
-    return text.rstrip().removesuffix("$").rstrip()
+    """Whether the shell asks for the next command, behind what the last one said."""
+    return text.endswith("\n$")
 
 
 @pytest.fixture
