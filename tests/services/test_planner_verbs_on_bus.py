@@ -238,7 +238,7 @@ async def test_a_preview_asks_for_every_level(scene: Scene) -> None:
         assert [(plan.replicas, plan.updated, plan.batch) for plan in asked.plans] == [
             (10, 1, 1), (10, 5, 2), (10, ALL, 3)
         ]  # fmt: skip
-        assert (preview.generation, preview.changes, preview.confirms) == (2, 3, 2)
+        assert (preview.generation, preview.changes, preview.confirms) == (2, 10, 2)
         assert (preview.earliest_finish_seconds, preview.lowest_available) == (120, 8)
         assert [(batch.index, batch.beta, batch.pods[0].pod) for batch in preview.batches] == [
             (1, True, "web-base-0"), (2, False, "web-base-1"), (3, False, "web-base-2")
