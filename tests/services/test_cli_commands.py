@@ -537,6 +537,23 @@ async def test_a_bad_name_and_a_bad_option_are_refused(planner: Planner) -> None
         assert words in ran.err
 
 
+async def test_shells_get_their_script_and_their_answers() -> None:
+    for shell, words in {
+        "bash": "complete -o",
+        "zsh": "#compdef tranche",
+        "fish": "complete --command",
+    }.items():
+        ran = await tranche("completion", shell, url="nats://127.0.0.1:1")
+        assert (ran.code, words in ran.out) == (0, True)
+    asking = {"_TRANCHE_COMPLETE": "complete_bash", "COMP_WORDS": "tranche expl", "COMP_CWORD": "1"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tranche_cli"), stdout=asyncio.subprocess.PIPE, env={**os.environ, **asking}
+    )
+    out, _ = await process.communicate()
+
+    assert out.decode().split() == ["explain"]
+
+
 async def test_nobody_there_is_exit_6(nats_server: NatsServer, bus: NatsBus) -> None:
     await bus.ensure(STREAMS, replicas=1, create=True)
 

@@ -23,7 +23,9 @@ from tests.cli_samples import (
     rolling,
     status,
 )
-from tranche.contract.status import Phase
+from tranche.contract.record import PodRecord
+from tranche.contract.status import Phase, Status
+from tranche_cli.app.listing import Pods
 from tranche_cli.view.explanation import explanation as view_explanation
 from tranche_cli.view.history import history as view_history
 from tranche_cli.view.line import line, summary
@@ -202,6 +204,22 @@ def test_of_ten_thousand_pods_the_wrong_ones_come_first() -> None:
         "web-old",
         "web-0",
     ]
+
+
+async def test_ten_thousand_pods_that_are_followed_stay_on_one_screen() -> None:
+    class Client:
+        async def get(self, *_: str) -> Status:
+            return rolling()
+
+        async def pods(self, *_: str) -> tuple[PodRecord, ...]:
+            return tuple(record(f"web-{number}") for number in range(10_000))
+
+    found = await Pods(("shop", "cart")).once(Client())  # type: ignore[arg-type]
+    shown = text(found.shown(NOW, 100, 34, False), 100)
+
+    assert len(shown.splitlines()) < 40
+    assert "… and 9966 more" in shown
+    assert "Next  tranche explain shop/cart" in shown
 
 
 @given(st.lists(st.from_regex(r"[a-z]{1,2}-[0-9]{1,3}", fullmatch=True), max_size=60, unique=True))

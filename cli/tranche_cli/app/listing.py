@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -20,7 +20,7 @@ from tranche_cli.app.options import Form
 from tranche_cli.view.advice import advice
 from tranche_cli.view.batches import around, batch_table
 from tranche_cli.view.documents import plain
-from tranche_cli.view.line import batch_line, line, pod_line, summary
+from tranche_cli.view.line import batch_line, line, pod_line, pod_summary, summary
 from tranche_cli.view.tables import deployments, not_gone, pods, wrong_first
 
 LOOK_S = 2.0
@@ -42,17 +42,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A list as it stands: one document for programs, rows by key, and what people see."""
+    """A list as it stands; each form is made when it is asked for: there may be ten thousand rows."""
 
-    whole: Any
-    rows: Mapping[str, Row]
+    whole: Callable[[], Any]
+    """One document for programs."""
+    rows: Callable[[], Mapping[str, Row]]
+    """By key."""
+    count: int
     empty: str
-    shown: Any
-    """Called with the time, width, rows and whether it is wide: what to draw."""
-
-    def drawn(self, now: datetime, *, width: int, rows: int, wide: bool) -> RenderableType:
-        drawn: RenderableType = self.shown(now, width, rows, wide)
-        return drawn
+    """What to say where there is nothing."""
+    shown: Callable[[datetime, int, int, bool], RenderableType]
+    """With the time, the width, at most so many rows, and whether it is wide: what to draw."""
 
 
 class Listing(Protocol):
@@ -78,7 +78,7 @@ class Deployments:
     async def live(self, desk: Desk, client: tranche.Client) -> AsyncIterator[Rows]:
         first = await self.once(client)
         yield first
-        latest = {key: row.document for key, row in first.rows.items()}
+        latest = {key: row.document for key, row in first.rows().items()}
         async for status in client.watch(self._namespace, self._name):
             key = f"{status.namespace}/{status.name}"
             known = latest.get(key)
@@ -99,12 +99,15 @@ class Deployments:
             return Group(table, Text(f"… and {hidden} more", "dim")) if hidden > 0 else table
 
         where = f" in namespace {self._namespace}; -A lists those of all" if self._namespace else ""
-        whole = plain(statuses[0]) if self._name else {"items": [plain(one) for one in statuses]}
-        rows = {
-            f"{one.namespace}/{one.name}": Row(one, f"{one.namespace}/{one.name}", line(one), summary(one))
-            for one in statuses
-        }
-        return Rows(whole, rows, f"there are no deployments{where}", shown)
+
+        def whole() -> Any:
+            return plain(statuses[0]) if self._name else {"items": [plain(one) for one in statuses]}
+
+        def rows() -> dict[str, Row]:
+            named = {f"{one.namespace}/{one.name}": one for one in statuses}
+            return {name: Row(one, name, line(one), summary(one)) for name, one in named.items()}
+
+        return Rows(whole, rows, len(statuses), f"there are no deployments{where}", shown)
 
 
 class Pods:
@@ -124,9 +127,9 @@ class Pods:
 
     def _rows(self, status: Status, records: tuple[PodRecord, ...]) -> Rows:
         module = status.module
+        there = not_gone(records)
 
         def shown(now: datetime, width: int, rows: int, wide: bool) -> RenderableType:
-            there = not_gone(records)
             next_ = Text(f"\nNext  {advice(status).command}", "bold cyan")
             if len(there) <= rows:
                 return Group(pods(there, module, now, wide=wide), next_)
@@ -134,14 +137,17 @@ class Pods:
             more = Text(f"… and {len(there) - rows} more; those that move or are wrong come first", "dim")
             return Group(pods(told, module, now, wide=wide), more, next_)
 
-        whole = {"items": [plain(record) for record in records]}
-        rows = {
-            one.pod: Row(
-                one, one.pod, pod_line(one, module), pod_line(one.but(observed_at=status.at), module)
-            )
-            for one in not_gone(records)
-        }
-        return Rows(whole, rows, f"the pool {status.base} has no pods", shown)
+        def whole() -> Any:
+            return {"items": [plain(record) for record in records]}
+
+        def rows() -> dict[str, Row]:
+            return {one.pod: self._row(one, status) for one in there}
+
+        return Rows(whole, rows, len(there), f"the pool {status.base} has no pods", shown)
+
+    def _row(self, record: PodRecord, status: Status) -> Row:
+        module = status.module
+        return Row(record, record.pod, pod_line(record, module), pod_summary(record, module))
 
 
 class Batches:
@@ -167,9 +173,15 @@ class Batches:
             return Group(table, Text(f"\nNext  {advice(status)}", "bold cyan"))
 
         name = "/".join(self._deployment)
-        whole = {"items": [plain(batch) for batch in status.batches]}
-        rows = {str(batch.index): self._row(status, batch) for batch in status.batches}
-        return Rows(whole, rows, f"{name} has no batches: {status.phase}: {status.message}", shown)
+
+        def whole() -> Any:
+            return {"items": [plain(batch) for batch in status.batches]}
+
+        def rows_() -> dict[str, Row]:
+            return {str(batch.index): self._row(status, batch) for batch in status.batches}
+
+        empty = f"{name} has no batches: {status.phase}: {status.message}"
+        return Rows(whole, rows_, len(status.batches), empty, shown)
 
     def _row(self, status: Status, batch: BatchStatus) -> Row:
         return Row(batch, str(batch.index), batch_line(status, batch), batch.model_dump_json())
@@ -179,14 +191,14 @@ async def once(desk: Desk, client: tranche.Client, listing: Listing, output: For
     """The list now."""
     found = await listing.once(client)
     if output and output.for_programs:
-        desk.screen.document(found.whole, output)
+        desk.screen.document(found.whole(), output)
     elif output is Form.NAME:
-        for row in found.rows.values():
+        for row in found.rows().values():
             desk.screen.line(row.name)
-    elif found.rows:
+    elif found.count:
         wide = output is Form.WIDE
         width = max(WIDE, desk.screen.out.width) if wide else desk.screen.out.width
-        drawn = found.drawn(desk.now(), width=width, rows=ROWS_OF_PIPES, wide=wide)
+        drawn = found.shown(desk.now(), width, ROWS_OF_PIPES, wide)
         desk.screen.show(drawn, width=width if wide else None)
     else:
         desk.screen.error(found.empty)
@@ -199,7 +211,7 @@ async def watched(desk: Desk, client: tranche.Client, listing: Listing, output: 
         return
     told: dict[str, str] = {}
     async for found in listing.live(desk, client):
-        for key, row in found.rows.items():
+        for key, row in found.rows().items():
             if told.get(key) != row.same:
                 _tell(desk, row, output, new=key not in told)
             told[key] = row.same
@@ -220,10 +232,10 @@ async def _drawn(desk: Desk, client: tranche.Client, listing: Listing, *, wide: 
     def draw(now: datetime) -> RenderableType:
         if latest is None:
             return Text("")
-        if not latest.rows:
+        if not latest.count:
             return Text(latest.empty, "dim")
         size = desk.screen.out.size
-        return latest.drawn(now, width=size.width, rows=max(3, size.height - 6), wide=wide)
+        return latest.shown(now, size.width, max(3, size.height - 6), wide)
 
     async with picture(desk, draw) as shown:
         async for found in listing.live(desk, client):

@@ -38,13 +38,17 @@ def _counts(status: Status) -> list[str]:
 
 
 def pod_line(record: PodRecord, module: str) -> str:
-    """One pod on one line, for pipes: when it was looked at, and what it runs."""
+    """One pod on one line, for pipes: when it was looked at, and how it was found."""
+    return f"{clock(record.observed_at)}  {pod_summary(record, module)}"
+
+
+def pod_summary(record: PodRecord, module: str) -> str:
+    """The line without its time: looked at again, and nothing else, is not worth another one."""
     state = "gone" if record.gone else "ready" if record.ready else "not ready"
     entry = record.modules.get(module)
     runs = f"{entry.version} {entry.state}" if entry else "-"
     why = (entry.message if entry else "") or record.message or record.reason
-    parts = [clock(record.observed_at), safe(record.pod), f"{state:<9}", safe(runs), safe(why)]
-    return "  ".join(parts).rstrip()
+    return "  ".join([safe(record.pod), f"{state:<9}", safe(runs), safe(why)]).rstrip()
 
 
 def batch_line(status: Status, batch: BatchStatus) -> str:
