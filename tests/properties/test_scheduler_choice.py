@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 from hypothesis import HealthCheck, given, settings
@@ -108,7 +109,8 @@ happenings = st.lists(
     max_size=30,
 )
 
-MANY = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = 1000 if os.environ.get("TRANCHE_STRESS") == "1" else 300
+MANY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class World:

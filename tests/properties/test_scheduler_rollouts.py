@@ -331,14 +331,18 @@ def test_reality_takes_the_pods_of_the_rehearsal_whatever_ends_first(rollout, se
         at_most = max(1, int(told.max_unavailable))
         surge = told.upgrade_policy == "scaleup_then_scaledown"
         start = pairs(real, told)
+        real.view.fold_plan(told)
+        before = progress(real.view, told, real.ledger, 1, None, real.now).available
 
-        def judge(told=told, surge=surge, at_most=at_most, start=start) -> None:
+        def judge(told=told, surge=surge, at_most=at_most, start=start, before=before) -> None:
             counts = progress(real.view, told, real.ledger, 1, None, real.now)
             costing = [claim for claim in real.ledger.claims.values() if claim.costs]
             if costing:
                 assert counts.available >= told.wanted - int(told.max_unavailable)
             if surge and told.mode == "roll":
                 assert pairs(real, told) <= max(start, at_most)
+                # No old one goes before a new one is available in its place, whatever the budget would allow.
+                assert counts.available >= min(before, told.replicas)
             ready = told.min_ready_s
             ripe = [
                 found
@@ -363,7 +367,7 @@ def test_reality_takes_the_pods_of_the_rehearsal_whatever_ends_first(rollout, se
             break
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rollouts(), st.integers(0, 1_000_000), st.integers(0, 3), st.integers(1, 2))
 def test_evictions_and_failures_end_and_are_retried_once(rollout, seed, evicted, threshold) -> None:
     """Some installations fail for good: no other pod is tried in their stead, whatever the policy."""

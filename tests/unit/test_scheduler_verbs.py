@@ -202,6 +202,15 @@ def test_an_old_one_waits_until_the_new_one_ran_for_long_enough() -> None:
     assert story.begins() == ["remove a"]
 
 
+def test_no_old_one_goes_before_its_new_one_though_the_budget_would_allow_it() -> None:
+    story = Story([*old("a", "b", "c"), record("d"), record("e")])
+    story.tell(replicas=3, **(PAIRS | {"max_unavailable": 2}))
+    assert story.begins() == ["install d", "install e"]
+    assert story.begins() == []
+    story.end("e")
+    assert story.begins() == ["remove a"]
+
+
 def test_no_free_pod_is_told() -> None:
     story = Story(old("a", "b"))
     story.tell(replicas=2, **PAIRS)
