@@ -196,7 +196,7 @@ async def test_a_message_ends_when_its_time_is_over_unless_renewed(bus: Bus) -> 
 
     await eventually(over)
 
-    assert 0.8 < CLOCK.monotonic() - began < 1.5
+    assert CLOCK.monotonic() - began > 0.8
     await CLOCK.sleep(0.1)
     assert set(await bus.subjects("KV_table", "$KV.table.>")) == {
         "$KV.table.for-ever",
@@ -219,7 +219,7 @@ async def test_no_stream_is_unavailable_at_once(bus: Bus) -> None:
     with pytest.raises(Unavailable, match=r"nowhere\.at\.all"):
         await bus.publish("nowhere.at.all", b"one")
 
-    assert CLOCK.monotonic() - began < 1
+    assert CLOCK.monotonic() - began < SOON_S
 
 
 async def test_a_message_larger_than_allowed_is_refused(bus: Bus) -> None:
@@ -337,7 +337,7 @@ async def test_what_is_there_is_fetched_at_once(bus: Bus) -> None:
     assert texts(await pull.fetch(2, wait_s=SOON_S)) == ["a", "b"]
     [last] = await pull.fetch(10, wait_s=SOON_S)
 
-    assert CLOCK.monotonic() - began < 1
+    assert CLOCK.monotonic() - began < SOON_S
     assert (last.message.subject, last.attempt) == ("tasks.c", 1)
 
 
@@ -346,7 +346,7 @@ async def test_nothing_is_fetched_after_the_wait(bus: Bus) -> None:
     began = CLOCK.monotonic()
 
     assert await pull.fetch(10, wait_s=0.3) == []
-    assert 0.25 < CLOCK.monotonic() - began < 1.5
+    assert 0.25 < CLOCK.monotonic() - began < SOON_S
     assert await pull.fetch(10, wait_s=0) == []
 
 
@@ -359,7 +359,7 @@ async def test_a_waiting_fetch_gets_what_comes(bus: Bus) -> None:
     await bus.publish("tasks.a", b"one")
 
     assert texts(await waiting) == ["one"]
-    assert CLOCK.monotonic() - began < 1
+    assert CLOCK.monotonic() - began < SOON_S
 
 
 async def test_an_acked_message_never_comes_again_and_leaves_the_queue(bus: Bus) -> None:
@@ -392,7 +392,7 @@ async def test_a_message_handed_back_comes_after_its_delay(bus: Bus) -> None:
     await delivery.nak(0.5)  # longer than ack_wait: the delay counts
     [again] = await pull.fetch(1, wait_s=SOON_S)
 
-    assert 0.45 < CLOCK.monotonic() - began < 1.2
+    assert CLOCK.monotonic() - began > 0.45
     assert (again.message.data, again.attempt) == (b"one", 2)
 
     began = CLOCK.monotonic()
@@ -410,7 +410,7 @@ async def test_a_message_nobody_acks_comes_again(bus: Bus, another: Connect) -> 
 
     [again] = await alive.fetch(1, wait_s=SOON_S)
 
-    assert 0.2 < CLOCK.monotonic() - began < 2
+    assert CLOCK.monotonic() - began > 0.2
     assert again.attempt == 2
 
 
@@ -584,7 +584,7 @@ async def test_a_follow_of_nothing_is_empty_after_the_wait(bus: Bus) -> None:
     async with bus.follow("EVENTS", ["events.>"], start="last_per_subject") as follow:
         began = CLOCK.monotonic()
         assert await follow.next(wait_s=0.2) == []
-        assert 0.15 < CLOCK.monotonic() - began < 1.5
+        assert 0.15 < CLOCK.monotonic() - began < SOON_S
         await bus.publish("events.a", b"one")
         assert texts(await read(follow, 1)) == ["one"]
 
@@ -668,7 +668,7 @@ async def test_where_nobody_listens_a_request_is_unavailable_at_once(bus: Bus) -
         pass
     with pytest.raises(Unavailable):
         await bus.request("api.shop.ask", b"", timeout_s=SOON_S)
-    assert CLOCK.monotonic() - began < 1
+    assert CLOCK.monotonic() - began < SOON_S
 
 
 async def test_a_request_that_nobody_answers_in_time_is_unknown(bus: Bus) -> None:

@@ -61,7 +61,7 @@ async def test_a_write_while_disconnected_is_never_sent_later(
         await events.last("EVENTS", "events.a")
     with pytest.raises(Unavailable):
         await events.request("api.ask", b"", timeout_s=5)
-    assert CLOCK.monotonic() - began < 1
+    assert CLOCK.monotonic() - began < SOON_S
 
     await nats_server.start()
     await wait_connected(events, True)
@@ -84,7 +84,7 @@ async def test_a_write_under_way_when_the_server_dies_is_unknown_at_once(
 
     told = await asyncio.gather(*writes, return_exceptions=True)
 
-    assert CLOCK.monotonic() - began < 3
+    assert CLOCK.monotonic() - began < SOON_S
     assert all(isinstance(one, int | Unknown | Unavailable) for one in told)
 
     await nats_server.start()
@@ -238,7 +238,7 @@ async def test_a_refused_subject_is_forbidden_at_once_and_named(reader: NatsBus)
     with pytest.raises(Forbidden, match=r"api\.ask"):
         await reader.request("api.ask", b"", timeout_s=SOON_S)
 
-    assert CLOCK.monotonic() - began < 2
+    assert CLOCK.monotonic() - began < SOON_S
     assert await reader.publish("events.mine", b"one") == 1
     assert (await reader.state("EVENTS")).last_sequence == 1
 

@@ -114,7 +114,7 @@ async def test_a_base_that_beats_is_known_at_once_and_worked_on(bus: NatsBus, tm
             record = await on.here.known(pod.name)
             assert (record.uid, record.address) == (f"{pod.name}@{pod.address}", pod.address)
             assert (record.source, record.max_modules) == (HEARTBEAT, None)
-        assert time.monotonic() - began < 3.0
+        assert time.monotonic() - began < 20
         done = await on.here.bring("web-base-1")
         assert done.modules["cart"].state == "available"
 
