@@ -115,7 +115,7 @@ async def test_what_is_previewed_is_what_happens(stage: Mall, seed: int) -> None
         assert told.problems, f"it was to be foreseen that it would be blocked\n{where}"
     else:
         assert len(told.batches) == len(happened), where
-        assert sum(len(_steps(batch)) for batch in told.batches) >= told.changes, where
+        assert sum(batch.size for batch in told.batches) >= told.changes, where
         assert told.confirms == max(0, len(happened) - 1), where
     assert await shop.lowest(began) >= told.lowest_available, where
 
@@ -182,4 +182,11 @@ def _between(before: dict[str, str], after: dict[str, str]) -> Steps:
 
 
 def _steps(batch: PreviewBatch | None) -> Steps:
-    return {step.pod: (step.step, step.from_, step.to) for step in batch.pods} if batch else {}
+    """What a batch leads to on each pod; one that is emptied and filled again in it is replaced in the end."""
+    ends: dict[str, tuple[str | None, str | None]] = {}
+    kinds: dict[str, str] = {}
+    for step in batch.pods if batch else ():
+        was = ends[step.pod][0] if step.pod in ends else step.from_
+        kinds[step.pod] = "replace" if step.pod in ends else step.step
+        ends[step.pod] = (was, step.to)
+    return {pod: (kinds[pod], *ends[pod]) for pod in ends}
