@@ -596,3 +596,15 @@ async def test_a_peer_is_not_scaled_by_hand(stage: Mall) -> None:
     await shop.runs("1.0.0", replicas=-1)
     with pytest.raises(Refused, match="peer"):
         await shop.verb("scale", replicas=1)
+
+
+async def test_a_pod_that_joins_while_failures_hold_gets_stable(stage: Mall) -> None:
+    shop = await stage.shop(3)
+    await shop.runs("1.0.0", replicas=-1)
+    await shop.apply("2.0.0-broken", replicas=-1, batchCount=3)
+    await shop.phase("Degraded")
+
+    await shop.add()
+    await shop.seen(lambda status: status.replicas == 4 and status.available == 3)
+
+    assert await shop.versions() == {"1.0.0": 3}

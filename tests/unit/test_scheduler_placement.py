@@ -185,9 +185,12 @@ def test_the_level_is_kept_by_failed_canaries_and_missing_ones_come_at_stable() 
     assert [(claim.op, claim.pod, claim.revision) for claim in choice.claims] == [("install", "c", 1)]
 
 
-def test_failures_above_the_threshold_hold_everything_else() -> None:
+def test_failures_above_the_threshold_hold_everything_but_what_was_lost_which_comes_at_stable() -> None:
     found = [record("a", {"cart": entry(2, "failed", tries=1)}), record("b", {"cart": entry(1)}), record("c")]
-    assert chosen(plan(replicas=3, max_unavailable=3), *found).claims == ()
+    choice = chosen(plan(replicas=3, max_unavailable=3), *found)
+    assert [(claim.op, claim.pod, claim.revision) for claim in choice.claims] == [("install", "c", 1)]
+    first = plan(replicas=3, max_unavailable=3, stable=None, stable_revisions=())
+    assert chosen(first, *found).claims == ()
 
 
 def test_budget_words() -> None:

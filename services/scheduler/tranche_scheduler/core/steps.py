@@ -40,7 +40,10 @@ class Wants(Situation):
         yield from remove_replaced(self) if pairs else self._remove_surplus()
         yield from self._mend()
         yield from self._look_at_ripe()
-        if not self.held_by_failures():
+        if self.held_by_failures():
+            # Nothing further is disturbed; what was lost, or joined, gets stable all the same.
+            yield from self._install_missing(self.goal, at_stable=True)
+        else:
             yield from self._install_missing(self.goal)
             yield from self._replace_outdated(REPAIR_ORDER if pairs else REPLACE_ORDER)
             yield from install_elsewhere(self) if pairs else ()
@@ -134,9 +137,12 @@ class Wants(Situation):
             # Under their own number: the same content may have been installed by an earlier revision.
             yield Step(pod, "observe", target.but(revision=record.modules[self.plan.module].revision))
 
-    def _install_missing(self, goal: int) -> Iterator[Step]:
+    def _install_missing(self, goal: int, *, at_stable: bool = False) -> Iterator[Step]:
         while (short := goal - self.count("perhaps")) > 0:
-            content = self.stable_first if self.plan.held else self.target_first
+            if at_stable:
+                content = self.plan.stable
+            else:
+                content = self.stable_first if self.plan.held else self.target_first
             if content is None:
                 return
             pod = self.view.seat(self.plan.name, self.rank.install)
