@@ -217,10 +217,18 @@ class Oracle:
             PreviewStep(pod=f"web-base-{number}", step="replace", from_="1.0.0", to="2.0.0")
             for number, _ in enumerate(question.plans)
         ]
+        end = question.skip + question.limit
         levels = tuple(
-            Level(steps=(step,), size=1, lowest_available=8, rounds=1) for step in steps if question.limit
+            Level(
+                steps=(step,) if question.skip <= number < end else (),
+                size=1,
+                lowest_available=8,
+                rounds=1,
+            )
+            for number, step in enumerate(steps)
+            if question.limit
         )
-        more = bool(question.limit) and question.skip == 0 and question.limit == 2
+        more = bool(question.limit) and end < len(steps)
         return Levels(progress=progress, levels=levels, more=more).encode()
 
 

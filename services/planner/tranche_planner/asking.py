@@ -11,10 +11,10 @@ from tranche.contract.answer import RefusedAnswer, refused
 from tranche.contract.given import shown
 from tranche.contract.manifest import Rejected, parse_manifest
 from tranche.contract.names import NameKind, is_name, rule
-from tranche.contract.preview import MOST_STEPS
 from tranche_planner.core.wishes import Apply, read_fields, read_json
 
 MANIFEST = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
+LIMIT = 500
 _PAGE = {"limit": int, "continue": str}
 
 
@@ -51,7 +51,7 @@ def read_plan(request: Request, url_allow: Sequence[str]) -> PlanAsked | Refused
     where = page.get("continue", "0")
     if not (where.isascii() and where.isdigit() and len(where) < 12):
         return refused(f"got {shown(where)}; expected what the page before answered", field="continue")
-    skip, limit = int(where), page.get("limit", MOST_STEPS)
+    skip, limit = int(where), page.get("limit", LIMIT)
     if MANIFEST.isdisjoint(given):
         fields = read_fields(given, {"name": str})
         if isinstance(fields, RefusedAnswer):

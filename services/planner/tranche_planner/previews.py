@@ -51,7 +51,8 @@ async def preview_of(
     levels = await _levels(bus, document, ahead.plans, timeout_s=ANSWER_S, skip=skip, limit=limit)
     if isinstance(levels, RefusedAnswer):
         return levels
-    more = str(skip + limit) if levels.more else None
+    shown = sum(len(level.steps) for level in levels.levels)
+    more = str(skip + shown) if levels.more else None
     return preview(ahead, levels, more=more, warnings=warnings, held=held)
 
 

@@ -24,6 +24,8 @@ DESCRIPTION = "Says what a plan would lead to, pod by pod; nothing is changed"
 MOST_PLANS = 2000
 """Levels in one question: more than there may be batches."""
 PAUSE_S = 1.0
+KEPT = 2
+"""Rehearsals kept for their next pages."""
 
 log = structlog.get_logger()
 
@@ -40,6 +42,7 @@ class Previews:
         self._bus = bus
         self._runtime = runtime
         self._kept = kept
+        self._performed: dict[tuple[bytes, int, int], Rehearsal] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -65,10 +68,21 @@ class Previews:
             pool = self._kept(key) or await self._read(*key)
         except TrancheError as error:
             return refused(f"the pool cannot be read now, ask again: {error}").encode()
+        rehearsal = await self._rehearse(pool, question)
+        return rehearsal.answer(question.skip, min(question.limit, MOST_STEPS)).encode()
+
+    async def _rehearse(self, pool: Snapshot, question: LevelsQuestion) -> Rehearsal:
+        """The question carried out; its next page is answered from the same one while the pool stands still."""
+        asked = (question.but(skip=0, limit=0).encode(), pool.revision, pool.position)
+        if (known := self._performed.get(asked)) is not None:
+            return known
         rehearsal = Rehearsal(pool, question.plans, self._runtime.clock.now())
         for _ in rehearsal.perform():
             await self._runtime.clock.sleep(0)
-        return rehearsal.answer(question.skip, min(question.limit, MOST_STEPS)).encode()
+        self._performed[asked] = rehearsal
+        while len(self._performed) > KEPT:
+            del self._performed[next(iter(self._performed))]
+        return rehearsal
 
     async def _read(self, namespace: str, base: str) -> Snapshot:
         """A pool that is not kept here. The ledger first: what it has seen is in the stream by then."""

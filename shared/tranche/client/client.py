@@ -15,7 +15,7 @@ from tranche.contract import subjects
 from tranche.contract.answer import AcceptedAnswer, FieldError, RefusedAnswer, read_answer
 from tranche.contract.explanation import Explanation, RevisionHistory
 from tranche.contract.message import rfc3339
-from tranche.contract.preview import Preview
+from tranche.contract.preview import MOST_STEPS, Preview
 from tranche.contract.record import PodRecord
 from tranche.contract.status import Status
 from tranche.errors import Refused, Unavailable, Unknown
@@ -259,6 +259,8 @@ class Client:
 
     async def _preview(self, namespace: str, body: Mapping[str, Any]) -> Preview:
         """All pages of a preview, each batch whole."""
+        # As many as a message holds: each page of a preview costs the scheduler a look at the whole pool.
+        body = {**body, "limit": MOST_STEPS}
         whole = await self._read(namespace, "plan", body, Preview.model_validate)
         more = whole.continue_
         while more:

@@ -11,8 +11,9 @@ from tranche.contract.plan import Plan
 from tranche.contract.progress import Problem, Progress
 from tranche.contract.status import BudgetStatus
 
-MOST_STEPS = 5000
-"""Steps in one answer: it stays below 1 MiB."""
+MOST_STEPS = 20_000
+"""Steps in one answer at most; fewer where their names are long, so that it stays below 1 MiB."""
+PAGE_BYTES = 800_000
 
 StepKind = Literal["install", "replace", "remove"]
 

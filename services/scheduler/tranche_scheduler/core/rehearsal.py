@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from tranche.contract.content import Content
 from tranche.contract.ledger import Claim, Ledger
 from tranche.contract.plan import ALL, Plan
-from tranche.contract.preview import Level, Levels, PreviewStep, Skipped
+from tranche.contract.preview import PAGE_BYTES, Level, Levels, PreviewStep, Skipped
 from tranche.contract.progress import Problem, Progress
 from tranche.contract.record import ModuleEntry, PodRecord
 from tranche_scheduler.core.choice import choose, take
@@ -32,6 +33,8 @@ from tranche_scheduler.core.withdrawal import superseded
 AT_ONCE = 200
 """Records copied, or operations carried out, before others get their turn."""
 
+STEP_BYTES = 48
+"""A step as JSON without its names."""
 TAKEN_OVER = "runs the target's version already: taken over, not installed again"
 DOWN = "on a pod that is not ready: updated once it is back"
 
@@ -72,8 +75,10 @@ class Rehearsal:
             yield from self._carry_out()
 
     def answer(self, skip: int, limit: int) -> Levels:
-        """What came of it, with a part of the steps: ``limit`` of them after the first ``skip``."""
+        """What came of it, with a part of the steps: at most ``limit`` of them after the first ``skip``, fewer
+        where they would not fit into a message."""
         assert self._progress is not None, "it was performed"
+        limit = min(limit, self._fitting(skip, limit))
         shown: list[Level] = []
         passed = 0
         for level in self._levels:
@@ -86,6 +91,16 @@ class Rehearsal:
             skipped=tuple(self._skipped()),
             more=passed > skip + limit,
         )
+
+    def _fitting(self, skip: int, limit: int) -> int:
+        """How many steps after the first ``skip`` fit into a message; at least one, or nobody ever got on."""
+        size = 0
+        steps = islice((step for level in self._levels for step in level.steps), skip, skip + limit)
+        for count, step in enumerate(steps):
+            size += STEP_BYTES + len(step.pod) + len(step.from_ or "") + len(step.to or "")
+            if size > PAGE_BYTES:
+                return max(1, count)
+        return limit
 
     # Beforehand
 

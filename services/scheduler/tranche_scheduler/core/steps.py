@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
+from tranche.contract.content import Content
 from tranche_scheduler.core.situation import Situation
 from tranche_scheduler.core.standing import (
     REMOVE_DEAD_ORDER,
@@ -139,10 +140,7 @@ class Wants(Situation):
 
     def _install_missing(self, goal: int, *, at_stable: bool = False) -> Iterator[Step]:
         while (short := goal - self.count("perhaps")) > 0:
-            if at_stable:
-                content = self.plan.stable
-            else:
-                content = self.stable_first if self.plan.held else self.target_first
+            content = self._missing_one(at_stable)
             if content is None:
                 return
             pod = self.view.seat(self.plan.name, self.rank.install)
@@ -150,6 +148,12 @@ class Wants(Situation):
                 self.blocked = Blocked("InsufficientCapacity", self.why_short(short), short)
                 return
             yield Step(pod, "install", content)
+
+    def _missing_one(self, at_stable: bool) -> Content | None:
+        """What a missing replica is made at; None: it is not made now."""
+        if at_stable:
+            return self.plan.stable
+        return self.stable_first if self.plan.held else self.target_first
 
     def _replace_outdated(self, order: tuple[tuple[Kind, ...], ...]) -> Iterator[Step]:
         target = self.plan.target
