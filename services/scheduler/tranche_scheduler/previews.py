@@ -42,6 +42,8 @@ class Previews:
         self._bus = bus
         self._runtime = runtime
         self._kept = kept
+        self._counted: dict[tuple[str, str, int, int], Rehearsal] = {}
+        """The copy of the pool that was counted last, until it is used."""
         self._performed: dict[tuple[bytes, int, int], Rehearsal] = {}
 
     async def run(self) -> None:
@@ -76,9 +78,16 @@ class Previews:
         asked = (question.but(skip=0, limit=0).encode(), pool.revision, pool.position)
         if (known := self._performed.get(asked)) is not None:
             return known
-        rehearsal = Rehearsal(pool, question.plans, self._runtime.clock.now())
+        first = question.plans[0]
+        copy = (first.name, first.module, pool.revision, pool.position)
+        # Who was told the counts asks for the levels next: the same copy of the pool serves both.
+        counted = self._counted.pop(copy, None)
+        rehearsal = Rehearsal(pool, question.plans, self._runtime.clock.now(), counted)
         for _ in rehearsal.perform():
             await self._runtime.clock.sleep(0)
+        if rehearsal.counted_only:
+            self._counted = {copy: rehearsal}
+            return rehearsal
         self._performed[asked] = rehearsal
         while len(self._performed) > KEPT:
             del self._performed[next(iter(self._performed))]

@@ -51,23 +51,35 @@ class Snapshot(NamedTuple):
 class Rehearsal:
     """One question's plans, carried out one after the other. The first one says whose they are."""
 
-    def __init__(self, pool: Snapshot, plans: Sequence[Plan], now: datetime) -> None:
+    def __init__(
+        self, pool: Snapshot, plans: Sequence[Plan], now: datetime, begun: Rehearsal | None = None
+    ) -> None:
         self._pool = pool
         # Their order here is the list's; what numbers they have, or have had, says nothing.
         self._plans = [plan.but(revision=0) for plan in plans]
         self._asked = plans[0]
         self._now = now
         self._name = plans[0].name
-        self._view = PoolView()
+        self._begun = begun is not None
+        self._view: PoolView = begun._view if begun is not None else PoolView()
         self._ledger = pool.ledger.but(noted={}, claims={}, frozen=None)
         self._progress: Progress | None = None
         self._levels: list[Level] = []
         self._taken_over: list[str] = []
 
+    @property
+    def counted_only(self) -> bool:
+        """Whether nothing was carried out: then another question about the same deployment may begin with this
+        copy of the pool, and this one is not to be performed again."""
+        return all(level.size == 0 for level in self._levels) and self._plans[-1].mode == "open"
+
     def perform(self) -> Iterator[None]:
         """Carry it out; every now and then there is a moment for others."""
-        yield from self._copy()
-        self._settle()
+        if self._begun:
+            self._view.fold_plan(self._plans[0])
+        else:
+            yield from self._copy()
+            self._settle()
         self._count()
         for plan in self._plans:
             self._view.fold_plan(plan)
@@ -183,7 +195,8 @@ class Rehearsal:
         running = _running(entry) if entry is not None else None
         to = content.version if content is not None else None
         if claim.op != "observe":
-            return PreviewStep(pod=claim.pod, step=claim.op, from_=running, to=to)
+            # Trusted values: checking them again would cost more than the choice of the pod.
+            return PreviewStep.model_construct(pod=claim.pod, step=claim.op, from_=running, to=to)
         if entry is None or (entry.state == "available" and entry.revision == claim.revision):
             return None
         # Taking over is a change of its replica, and has its place in a batch (design 1.1, 1.2).
