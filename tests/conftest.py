@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tranche.bus.nats import NatsBus, connect
 from tranche.bus.server import NatsServer, embedded_server
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So in the background of a shell, and the commands under test would inherit it: Ctrl-C would do nothing.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _OneOwnerOfRealBases(LoadScopeScheduling):

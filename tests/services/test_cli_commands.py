@@ -499,7 +499,8 @@ async def test_a_reader_that_has_enough_and_a_ctrl_c_leave_no_trace(planner: Pla
         assert process.stdout
         await process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, err = await process.communicate()
+        async with asyncio.timeout(20):
+            _, err = await process.communicate()
         assert (process.returncode, err) == (130, b"")
 
     script = f"{sys.executable} -m tranche_cli events -n shop -f --nats-url {planner.url} | head -1"
