@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -184,10 +184,11 @@ class Shop:
                         if (stored := await self.bus.last(subjects.AVAILABILITY, subject)) is not None:
                             record = PodRecord.decode(stored.data)
                             records[record.pod] = record
-                    if condition(records):
-                        return records
+                    with suppress(KeyError):  # a pod that it is about is not known yet
+                        if condition(records):
+                            return records
                     await asyncio.sleep(0.1)
-        except (TimeoutError, KeyError):
+        except TimeoutError:
             raise AssertionError(f"not known: {records!r}\n{self.here.words()}") from None
 
     def key(self, pod: str) -> str:
