@@ -76,7 +76,9 @@ async def measure(pods: int) -> list[float]:
                 client = Client(bus, runtime)
                 # Somebody's module is on its way, so a scheduler keeps the pool, as it keeps any pool in use.
                 await client.apply(manifest(1, records[0].base, "other"))
-                await asyncio.sleep(3)
+                async for status in client.watch("shop", "other"):
+                    if status.moving:
+                        break
                 for turn in range(ROUNDS + 1):
                     # Another number of batches each time: a question that was asked before costs less.
                     wish = manifest(pods, records[0].base, batches=4 + turn)
