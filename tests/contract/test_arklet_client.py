@@ -11,7 +11,7 @@ import pytest
 
 from tests.real.bases import shared_bases
 from tranche.runtime import SystemClock, wait_until
-from tranche_executor.arklet.client import ArkletClient
+from tranche_executor.arklet.client import ArkletClient, http_client
 from tranche_executor.arklet.failure import BaseRefused, Cause, Failure
 from tranche_executor.arklet.operation import Operation, OperationState
 from tranche_executor.arklet.wire import Biz, BizState
@@ -80,7 +80,7 @@ def fresh() -> str:
 
 @pytest.fixture
 async def client() -> AsyncIterator[ArkletClient]:
-    async with ArkletClient(CLOCK) as client:
+    async with http_client(CLOCK) as client:
         yield client
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tranche.errors import Unavailable, Unknown
 from tranche.runtime import SystemClock
-from tranche_executor.arklet.client import LARGEST_ANSWER, ArkletClient
+from tranche_executor.arklet.client import LARGEST_ANSWER, ArkletClient, http_client
 from tranche_executor.arklet.failure import BaseRefused, Cause
 from tranche_executor.arklet.wire import Biz, BizState
 
@@ -90,7 +90,7 @@ async def resets(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 
 @pytest.fixture
 async def client() -> AsyncIterator[ArkletClient]:
-    async with ArkletClient(SystemClock(), timeout_s=0.25) as client:
+    async with http_client(SystemClock(), timeout_s=0.25) as client:
         yield client
 
 

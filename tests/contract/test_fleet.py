@@ -19,7 +19,7 @@ import yaml
 
 from tranche.errors import Refused, Unavailable, Unknown
 from tranche.runtime import SystemClock, wait_until
-from tranche_executor.arklet.client import ArkletClient
+from tranche_executor.arklet.client import ArkletClient, http_client
 from tranche_executor.arklet.failure import BaseRefused, Cause
 from tranche_executor.arklet.operation import Operation, OperationState
 from tranche_fleet import Artefact, Fault, Fleet, FleetControl, Kind, Pod, Settings
@@ -42,7 +42,7 @@ async def pod(fleet: Fleet) -> Pod:
 
 @pytest.fixture
 async def client() -> AsyncIterator[ArkletClient]:
-    async with ArkletClient(CLOCK, timeout_s=PATIENCE_S) as client:
+    async with http_client(CLOCK, timeout_s=PATIENCE_S) as client:
         yield client
 
 
@@ -108,7 +108,7 @@ async def test_a_thousand_bases_in_one_process(fleet: Fleet, client: ArkletClien
     assert len({pod.address for pod in pods}) == 1000
     patient = asyncio.Semaphore(50)
 
-    async with ArkletClient(CLOCK, timeout_s=20) as unhurried:
+    async with http_client(CLOCK, timeout_s=20) as unhurried:
 
         async def ask(pod: Pod) -> str | None:
             async with patient:

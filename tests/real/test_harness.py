@@ -15,7 +15,7 @@ from tests.real.jar_server import JarServer
 from tests.real.traffic import Traffic
 from tranche.errors import Unavailable, Unknown
 from tranche.runtime import SystemClock
-from tranche_executor.arklet.client import ArkletClient
+from tranche_executor.arklet.client import http_client
 from tranche_executor.arklet.operation import OperationState
 
 
@@ -28,7 +28,7 @@ async def test_a_restart_in_place_forgets_modules_and_request_ids(
     assert await base.web("/cart/version") == (200, "cart 1.0.0")
     assert jars.fetched == {"cart-1.0.0.jar": 1}
 
-    async with ArkletClient(SystemClock()) as client:
+    async with http_client(SystemClock()) as client:
         assert await client.burn(base.address, "before-the-restart")
         before = base.address
         base.kill()
@@ -66,7 +66,7 @@ async def test_traffic_tells_what_users_saw_of_an_upgrade(real_bases: RealBases,
 
 async def test_a_frozen_base_takes_connections_and_says_nothing(real_bases: RealBases) -> None:
     base = real_bases[1]
-    async with ArkletClient(SystemClock(), timeout_s=0.3) as client:
+    async with http_client(SystemClock(), timeout_s=0.3) as client:
         base.suspend()
         try:
             with pytest.raises(Unknown, match=r"did not answer queryAllBiz within 0\.3 s"):

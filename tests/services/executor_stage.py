@@ -23,7 +23,7 @@ from tranche.runtime import system_runtime, wait_until
 from tranche.service import Stopping
 from tranche.streams import STREAMS
 from tranche_executor.arklet.artifact import JarCheck
-from tranche_executor.arklet.client import ArkletClient
+from tranche_executor.arklet.client import http_client
 from tranche_executor.metrics import Metrics
 from tranche_executor.observer import Observer
 from tranche_executor.orphans import Orphans
@@ -95,7 +95,7 @@ class Stage:
         metrics = Metrics(registry)
         interval_s = changes.pop("interval_s", 30.0)
         async with (
-            ArkletClient(runtime.clock, timeout_s=changes.pop("timeout_s", 0.5)) as client,
+            http_client(runtime.clock, timeout_s=changes.pop("timeout_s", 0.5)) as client,
             JarCheck(self.folder / "jars", runtime.clock) as jars,
             asyncio.TaskGroup() as group,
         ):

@@ -17,7 +17,7 @@ from tests.services.executor_stage import POOL, Stage, stage
 from tranche.bus.nats import NatsBus
 from tranche.contract import subjects
 from tranche.runtime import SystemClock, system_runtime, wait_until
-from tranche_executor.arklet.client import ArkletClient
+from tranche_executor.arklet.client import ArkletClient, http_client
 from tranche_executor.base import Base
 from tranche_executor.core.observation import Silence
 from tranche_executor.core.pod import HEARTBEAT, PodKey
@@ -94,7 +94,7 @@ async def ground(bus: NatsBus, folder: Path, pods: int = 1) -> AsyncIterator[Gro
         for number in range(1, pods + 1):
             name = f"web-base-{number}"
             await here.fleet.add(name, namespace=POOL[0], pool=POOL[1], identity=name)
-        client = await stack.enter_async_context(ArkletClient(SystemClock(), timeout_s=0.3))
+        client = await stack.enter_async_context(http_client(SystemClock(), timeout_s=0.3))
         made = Ground(here, client)
         try:
             yield made

@@ -11,7 +11,7 @@ import pytest
 from tests.services.executor_stage import ran, stage
 from tranche.bus.nats import NatsBus
 from tranche.runtime import SystemClock
-from tranche_executor.arklet.client import ArkletClient
+from tranche_executor.arklet.client import http_client
 from tranche_fleet.arklet import Settings
 from tranche_fleet.faults import Fault, Kind
 from tranche_fleet.inventory import MAX_MODULES
@@ -32,7 +32,7 @@ async def test_pods_are_known_at_once(bus: NatsBus, tmp_path: Path) -> None:
 
 async def test_modules_of_others_are_seen(bus: NatsBus, tmp_path: Path) -> None:
     async with stage(bus, tmp_path) as here:
-        async with ArkletClient(SystemClock()) as client:
+        async with http_client(SystemClock()) as client:
             address, jar = here.fleet["web-base-1"].address, "http://modules.example/orders-1.0.0.jar"
             await client.install(address, "orders", "1.0.0", jar, (), "by-hand")
             await asyncio.sleep(0.2)

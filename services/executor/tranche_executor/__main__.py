@@ -11,72 +11,34 @@ from pathlib import Path
 
 import structlog
 
-from tranche.bus.spread import Spread
 from tranche.errors import Refused
 from tranche.runtime import system_runtime
 from tranche.service import Service, run
 from tranche.settings import load_or_exit
 from tranche_executor.arklet.artifact import JarCheck
-from tranche_executor.arklet.client import ArkletClient
+from tranche_executor.arklet.client import ArkletClient, http_client
 from tranche_executor.base import Base
 from tranche_executor.core.observation import Silence
-from tranche_executor.metrics import Metrics
-from tranche_executor.observer import Observer
-from tranche_executor.orphans import Orphans
+from tranche_executor.execution import Limits, execute
 from tranche_executor.pods.choice import Ears, check_sources, follows_files, open_sources
-from tranche_executor.records import Records
 from tranche_executor.settings import ExecutorSettings
-from tranche_executor.worker import Worker
 
 log = structlog.get_logger()
 
 
 async def work(service: Service, settings: ExecutorSettings) -> None:
     """Observe and work until asked to stop."""
-    runtime = service.runtime
+    clock = service.runtime.clock
     if not settings.url_allow:
         log.warning("modules may come from any URL: set TRANCHE_URL_ALLOW")
-    metrics = Metrics(service.registry)
     async with (
-        ArkletClient(runtime.clock) as client,
-        open_sources(settings.pods, runtime, _ears(service, settings, client)) as source,
-        JarCheck(_kept_jars(), runtime.clock) as jars,
-        runtime.tasks.group() as group,
+        http_client(clock) as client,
+        JarCheck(_kept_jars(), clock) as jars,
+        open_sources(settings.pods, service.runtime, _ears(service, settings, client)) as source,
     ):
-        spread = Spread(service.bus, runtime, kind="executor", instance=service.instance)
-        observer = Observer(
-            service.bus,
-            runtime,
-            source,
-            spread,
-            client,
-            metrics,
-            interval_s=settings.observe_interval,
+        await execute(
+            *(service, source, client, jars), limits=Limits.of(settings), alone=follows_files(settings.pods)
         )
-        watching = [
-            group.spawn(source.run(), name="pods"),
-            group.spawn(observer.run(), name="observer"),
-        ]
-        if follows_files(settings.pods):
-            orphans = Orphans(runtime, source, spread, client, Records(service.bus, runtime))
-            watching.append(group.spawn(orphans.run(), name="orphans"))
-        worker = Worker(
-            service.bus,
-            runtime,
-            service.instance,
-            source,
-            client,
-            jars,
-            metrics,
-            url_allow=settings.url_allow,
-            parallel=settings.executor_parallel,
-            install_timeout_s=settings.install_timeout,
-            on_silent=observer.mind,
-        )
-        service.not_ready = ""
-        await worker.run(service.stopping)
-        for task in watching:
-            task.cancel()
 
 
 def _ears(service: Service, settings: ExecutorSettings, client: ArkletClient) -> Ears:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -20,7 +21,6 @@ from tranche.errors import Conflict, Refused, TrancheError
 from tranche.runtime import Group, Runtime, Task
 from tranche.service import Stopping
 from tranche.streams import EXECUTOR_TASKS
-from tranche_executor.arklet.artifact import JarCheck
 from tranche_executor.arklet.client import ArkletClient
 from tranche_executor.arklet.failure import BaseRefused, Failure
 from tranche_executor.arklet.jar_source import url_failure
@@ -46,6 +46,13 @@ TURNS = 5
 log = structlog.get_logger()
 
 
+class Jars(Protocol):
+    """The port to the bytes of modules."""
+
+    async def check(self, url: str, sha256: str) -> object:
+        """Returns once the jar behind the URL has this digest (64 hex digits). Raises BaseRefused."""
+
+
 @dataclass(slots=True)
 class Worker:
     """Shares the tasks with all other executors."""
@@ -55,7 +62,7 @@ class Worker:
     instance: str
     source: PodSource
     client: ArkletClient
-    jars: JarCheck
+    jars: Jars
     metrics: Metrics
     url_allow: Sequence[str] = ()
     parallel: int = 64

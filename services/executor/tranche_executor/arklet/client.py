@@ -12,19 +12,15 @@ Whatever a call was, a timeout says nothing about what the base does now: look b
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Self
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
-import aiohttp
-from yarl import URL
-
-from tranche.errors import Unavailable, Unknown
+from tranche.errors import Unknown
 from tranche.runtime import Clock
-from tranche_executor.arklet.address import Address, ForbiddenHost, GuardedResolver, read_address
+from tranche_executor.arklet.address import Address, read_address
 from tranche_executor.arklet.failure import BaseRefused, Cause, Failure, explain
 from tranche_executor.arklet.operation import BURNT, Operation, read_operation
+from tranche_executor.arklet.transport import CALL_TIMEOUT_S, LARGEST_ANSWER, HttpTransport, Transport
 from tranche_executor.arklet.wire import (
     Answer,
     Bizzes,
@@ -36,37 +32,18 @@ from tranche_executor.arklet.wire import (
     read_bizzes,
 )
 
-LARGEST_ANSWER = 4 * 1024 * 1024
 LARGEST_REQUEST = 1024 * 1024
 """Above it arklet answers 413 and leaves the connection open."""
-CONNECTIONS = 1000
 REASON_S = 0.1
 """After so long a failed operation's record has its reason."""
 
 
-@dataclass(slots=True)
-class _Call:
-    """What is known of a call under way."""
-
-    connected: bool = False
-
-
 class ArkletClient:
-    """Speaks to any number of bases. ``timeout_s`` bounds one call, connecting and reading together."""
+    """Speaks to any number of bases over a transport."""
 
-    def __init__(self, clock: Clock, *, timeout_s: float = 2.0) -> None:
+    def __init__(self, transport: Transport, clock: Clock) -> None:
+        self._transport = transport
         self._clock = clock
-        self._timeout_s = timeout_s
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
-        self._session = _session()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
 
     async def query(self, address: str) -> Bizzes:
         """All modules the base runs.
@@ -160,65 +137,15 @@ class ArkletClient:
         data = json.dumps(body).encode()
         if len(data) >= LARGEST_REQUEST:
             raise _invalid(f"a request of {len(data)} bytes; arklet takes less than {LARGEST_REQUEST}")
-        call = _Call()
-        try:
-            async with self._clock.timeout(self._timeout_s):
-                status, answer = await self._post(place, command, data, call)
-        except TimeoutError as error:
-            outcome = Unknown if call.connected else Unavailable
-            raise outcome(f"{address} did not answer {command} within {self._timeout_s:g} s") from error
-        except aiohttp.InvalidURL as error:
-            raise _invalid(f"the address {address!r}: {error.description}") from error
-        except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, ForbiddenHost):
-                raise _invalid(str(error.os_error)) from error
-            raise Unavailable(f"{address} cannot be reached: {error.os_error}") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unknown(f"{address} broke off {command}: {error or type(error).__name__}") from error
+        status, answer = await self._transport.post(place, command, data)
         return _sense(address, command, answer, status)
 
-    async def _post(self, place: Address, command: str, data: bytes, call: _Call) -> tuple[int, bytes]:
-        if self._session is None:
-            raise RuntimeError("use the client in 'async with'")
-        url = URL.build(scheme="http", host=place.host, port=place.port, path=f"/{command}")
-        async with self._session.post(
-            url, data=data, allow_redirects=False, trace_request_ctx=call
-        ) as response:
-            return response.status, await _read(response)
 
-
-def _session() -> aiohttp.ClientSession:
-    """A session that trusts nothing around it: no proxies, cookies, kept connections or codings."""
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_create_end.append(_mark_connected)
-    return aiohttp.ClientSession(
-        # arklet ignores keep-alive: its answers end when it closes.
-        connector=aiohttp.TCPConnector(
-            limit=CONNECTIONS, force_close=True, use_dns_cache=False, resolver=GuardedResolver()
-        ),
-        headers={"Content-Type": "application/json"},
-        skip_auto_headers=("User-Agent", "Accept-Encoding"),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None),
-        trust_env=False,
-        auto_decompress=False,
-        trace_configs=[trace],
-    )
-
-
-async def _mark_connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    context.trace_request_ctx.connected = True
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The body up to the close, one byte more than allowed where there is more."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            response.close()
-            break
-    return bytes(body)
+@asynccontextmanager
+async def http_client(clock: Clock, *, timeout_s: float = CALL_TIMEOUT_S) -> AsyncIterator[ArkletClient]:
+    """A client over HTTP; ``timeout_s`` bounds one call."""
+    async with HttpTransport(clock, timeout_s=timeout_s) as transport:
+        yield ArkletClient(transport, clock)
 
 
 def _place(address: str) -> Address:
