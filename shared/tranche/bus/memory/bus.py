@@ -23,13 +23,13 @@ MAX_PAYLOAD_BYTES = 1 << 20
 class MemoryBus:
     """A connection, as ``tranche.bus.port.Bus`` describes it.
 
-    ``cut`` and ``mend`` are what a network would do to it.
+    ``cut`` and ``mend`` are what a network would do to it; ``line``: another way to the broker than a good one.
     """
 
-    def __init__(self, broker: MemoryBroker, runtime: Runtime) -> None:
+    def __init__(self, broker: MemoryBroker, runtime: Runtime, line: Line | None = None) -> None:
         self._broker = broker
         self._tasks = runtime.tasks
-        self._line = Line(runtime.clock)
+        self._line = line or Line(runtime.clock)
         self._asked: set[asyncio.Future[Answer]] = set()
 
     @property

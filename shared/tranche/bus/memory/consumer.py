@@ -104,12 +104,12 @@ class MemoryDelivery:
         self.attempt: int = attempt
 
     async def ack(self) -> None:
-        if self._line.connected:
-            self._consumer.settle_ack(self.message.sequence)
+        await self._line.tell(self.message.subject, lambda: self._consumer.settle_ack(self.message.sequence))
 
     async def nak(self, delay_s: float = 0.0) -> None:
-        if self._line.connected:
-            self._consumer.hold(self.message.sequence, delay_s)
+        await self._line.tell(
+            self.message.subject, lambda: self._consumer.hold(self.message.sequence, delay_s)
+        )
 
     async def extend(self) -> None:
         """Raises Unavailable or Unknown: work goes on only under a hold that is known to be extended."""

@@ -30,6 +30,11 @@ class Line:
         if not self.connected:
             raise Unavailable(f"{about}: not connected to the broker")
 
+    async def tell(self, about: str, act: Callable[[], object]) -> None:
+        """A word that nobody answers: while cut off it is lost."""
+        if self.connected:
+            act()
+
     async def ask(self, about: str, act: Callable[[], T]) -> T:
         """There and back; others get their turn on both ways, as they would on a network."""
         self.check(about)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import itertools
 import logging
 from collections.abc import Mapping
@@ -33,6 +34,8 @@ class Service:
     endpoints: tuple[Endpoint, ...]
     line: Line
     group: Group
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    """Whose work it is to answer: that of who serves, not of who asks."""
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL))
 
 
@@ -70,7 +73,8 @@ class Post:
         for members in queues.values():
             service, endpoint = members[turn % len(members)]
             request = Request(subject, data, dict(headers), reply)
-            service.group.spawn(self._work(service, endpoint, request), name=f"answer {endpoint.name}")
+            work = self._work(service, endpoint, request)
+            service.context.copy().run(service.group.spawn, work, name=f"answer {endpoint.name}")
         return bool(queues)
 
     async def _work(self, service: Service, endpoint: Endpoint, request: Request) -> None:
