@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest -n $(or $(JOBS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs up repeat lock clean
+.PHONY: help demo test planted check format docs up repeat lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ demo: $(READY) ## a rollout on 20 simulated bases, from start to end (under a mi
 
 test: $(READY) ## all tests
 	@$(PYTEST) $(PYTEST_ARGS)
+
+planted: $(READY) ## break each rule of the services on purpose: every bug must be caught by the test named for it
+	@$(PYTEST) -v tests/planted $(PYTEST_ARGS)
 
 check: $(READY) ## style, types, import law
 	@$(BIN)/ruff check .

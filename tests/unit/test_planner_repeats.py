@@ -64,7 +64,10 @@ def test_counts_that_answer_an_older_plan_verify_nothing(stable: Case, stage: st
     older = stable.plan.revision - 1
     before = stable.plan
     # Late, and all is well by these counts; but they were counted before the scheduler knew of this plan.
-    stable.tell(plan_revision=older, generation=2, updated=10, updated_available=10, outcome_updated=10)
+    of_generation = 3 if stage == "a batch before" else 2
+    stable.tell(
+        plan_revision=older, generation=of_generation, updated=10, updated_available=10, outcome_updated=10
+    )
     assert stable.plan == before
     assert all(batch.verified_at is None for batch in stable.it.rollout.batches)
 
@@ -72,5 +75,7 @@ def test_counts_that_answer_an_older_plan_verify_nothing(stable: Case, stage: st
 def test_a_generation_is_observed_when_counts_of_it_came(stable: Case) -> None:
     stable.apply("3.0.0", replicas=10, batchCount=3)
     assert (stable.it.generation, stable.status.observed_generation) == (3, 2)
+    stable.tell(generation=2, plan_revision=stable.plan.revision - 1)
+    assert stable.status.observed_generation == 2
     stable.tell()
     assert stable.status.observed_generation == 3

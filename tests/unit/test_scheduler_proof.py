@@ -112,3 +112,18 @@ def test_the_same_content_under_an_older_number_is_at_the_target() -> None:
     assert [(claim.pod, claim.op) for claim in result.claims] == [("b", "replace")]
     said = progress(view, view.plans["cart"], result.ledger, 1, None, NOW)
     assert (said.updated, said.updated_available) == (2, 2)
+
+
+@pytest.mark.parametrize("sign", ["a record", "a plan"])
+def test_a_ledger_begun_anew_beside_an_older_history_disturbs_nothing(sign: str) -> None:
+    noted = operation(50) if sign == "a record" else None
+    view = view_of(record("a", {"cart": entry(1)}, operation=noted), record("b", {"cart": entry(1)}))
+    view.fold_plan(plan(replicas=2, max_unavailable=1, seen_ledger=9 if sign == "a plan" else 0))
+    result = play(view, EMPTY.but(counter=0), 0, NOW, caught_up=True)
+    assert isinstance(result, Round)
+    assert result.ledger.frozen is not None
+    assert {(claim.pod, claim.op, claim.revision) for claim in result.claims} == {
+        ("a", "observe", 0),
+        ("b", "observe", 0),
+    }
+    assert min(claim.token for claim in result.claims) > view.max_token
