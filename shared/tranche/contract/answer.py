@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 
-from tranche.contract.message import Message
+from tranche.contract.message import Message, faults
 
 
 class FieldError(Message):
@@ -48,12 +48,15 @@ _ANSWER: TypeAdapter[AcceptedAnswer | RefusedAnswer] = TypeAdapter(Answer)
 
 
 def read_answer(data: bytes) -> AcceptedAnswer | RefusedAnswer:
-    """The answer in a message. Raises ValueError when it is none.
+    """The answer in a message. Raises ValueError, with one line that says why, when it is none.
 
     >>> read_answer(b'{"accepted": true, "generation": 3, "message": "done"}').generation
     3
     """
-    return _ANSWER.validate_json(data)
+    try:
+        return _ANSWER.validate_json(data)
+    except ValidationError as error:
+        raise ValueError(faults(error)) from None
 
 
 def refused(message: str, *, field: str = "") -> RefusedAnswer:

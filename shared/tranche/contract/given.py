@@ -36,13 +36,13 @@ def shown(value: object) -> str:
             return f"a value of kind {quoted(type(value).__name__)}"
 
 
-def quoted(text: str) -> str:
-    """Text in quotes, cut where it is long, with everything that does not print written as an escape.
+def quoted(text: str, *, longest: int = _LONGEST) -> str:
+    """Text in quotes, cut where it is longer than ``longest``; what does not print is written as an escape.
 
     >>> quoted('line\\nbreak'), quoted("x" * 200)[-7:]
     ('"line\\\\nbreak"', 'xxx..."')
     """
-    cut = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    cut = text if len(text) <= longest else text[: longest - 3] + "..."
     return '"' + "".join(_character(character) for character in cut) + '"'
 
 

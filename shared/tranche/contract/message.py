@@ -5,8 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, ValidationError
 from pydantic.alias_generators import to_camel
+
+from tranche.contract.given import quoted, shown
+
+EARLIEST, LATEST = 1970, 9000
+"""Years a time may be of: whoever reckons with it, in whichever zone, finds a time that can be written."""
+_MOST_FAULTS = 5
+_TOLD_FAULTS = 1000
+"""To list more than that takes seconds."""
 
 
 def rfc3339(at: datetime) -> str:
@@ -21,6 +29,8 @@ def rfc3339(at: datetime) -> str:
 def _aware(at: datetime) -> datetime:
     if at.tzinfo is None:
         raise ValueError("a time needs its zone, as in 2026-01-31T09:30:00Z")
+    if not EARLIEST <= at.year <= LATEST:
+        raise ValueError(f"a time is of the years {EARLIEST} to {LATEST}")
     return at.astimezone(UTC)
 
 
@@ -32,7 +42,9 @@ Time = Annotated[
 class Message(BaseModel):
     """A frozen value that travels as JSON. Versions mix during an upgrade, so what is unknown is ignored."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, allow_inf_nan=False
+    )
 
     def encode(self) -> bytes:
         """The JSON that goes on the wire."""
@@ -40,9 +52,44 @@ class Message(BaseModel):
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """The message in these bytes. Raises ValueError (pydantic's) with every fault of it."""
-        return cls.model_validate_json(data)
+        """The message in these bytes. Raises ValueError: one line that names the first faults of it."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise ValueError(faults(error)) from None
 
     def but(self, **changes: object) -> Self:
         """A copy with these fields changed; the new values are trusted, not validated again."""
         return self.model_copy(update=changes)
+
+
+def faults(error: ValidationError) -> str:
+    """What is wrong with a document, fit for a log and an answer: field, value and what was expected.
+
+    >>> class Word(Message):
+    ...     replicas: int
+    >>> try:
+    ...     Word.decode(b'{"replicas": "many"}')
+    ... except ValueError as error:
+    ...     print(error)
+    replicas: got "many"; input should be a valid integer, unable to parse string as an integer
+    """
+    count = error.error_count()
+    if count > _TOLD_FAULTS:
+        return f"got a document with {count} faults"
+    found = error.errors(include_url=False, include_context=False)[:_MOST_FAULTS]
+    told = [_fault(fault["loc"], fault["type"], fault["input"], fault["msg"]) for fault in found]
+    return "; ".join(told if count <= _MOST_FAULTS else [*told, f"and {count - _MOST_FAULTS} more faults"])
+
+
+def _fault(where: tuple[int | str, ...], kind: str, given: object, expected: str) -> str:
+    field = ".".join(quoted(str(part))[1:-1] for part in where)
+    # What was expected may repeat what was given, such as a key: it is shortened and escaped like that.
+    words = quoted(expected.removeprefix("Value error, "), longest=200)[1:-1].replace('\\"', '"')
+    words = words[:1].lower() + words[1:]
+    value = "nothing" if kind == "missing" else shown(_as_text(given))
+    return f"{field}: got {value}; {words}" if field else f"got {value}; {words}"
+
+
+def _as_text(given: object) -> object:
+    return given[:100].decode(errors="replace") if isinstance(given, bytes) else given
