@@ -209,7 +209,8 @@ async def test_without_progress_until_the_deadline_the_rollout_holds_and_retry_g
     assert held.reason == "ProgressDeadlineExceeded"
     assert "retry" in held.next or "abort" in held.next
     await shop.seen(lambda status: status.moving == 0)
-    assert len(await shop.touched("2.0.0")) == 1, "the rollout holds"
+    # None where the deadline came before anything could begin: on a busy machine a second is not long.
+    assert len(await shop.touched("2.0.0")) <= 1, "the rollout holds"
 
     # More time, and on it goes.
     generation = await shop.apply("2.0.0", progressDeadlineSeconds=60, **options)
