@@ -12,6 +12,8 @@ from tranche_executor.arklet.words import last_cause, tidy, without_frames
 
 DEEPEST = 20
 """Causes of causes that are followed."""
+LOOKED_AT = 20_000
+"""Characters at either end of what a base said that are searched for its cause."""
 
 
 NO_REASON = "no reason was given"
@@ -65,22 +67,27 @@ class BaseRefused(Refused):
 
 # The first row that is found in what the base said decides. A module that fails at start may name any
 # exception as its own cause, a database's ConnectException too: InvocationTargetException tells it from
-# arklet's own, so it comes before all of them.
+# arklet's own, so it comes before all of them. Every repetition is bounded, or megabytes of half a match would
+# hold us for hours.
 _RULES: tuple[tuple[re.Pattern[str], Cause, bool], ...] = tuple(
     (re.compile(pattern), cause, passing)
     for pattern, cause, passing in (
-        (r"Child name \[[^\]]*\] is not unique", Cause.CONTEXT_PATH, False),
+        (r"Child name \[[^\]]{0,300}\] is not unique", Cause.CONTEXT_PATH, False),
         (r"InvocationTargetException|OutOfMemoryError|must not be broken", Cause.MODULE, False),
-        (r"requestId\(.*\) has been executed", Cause.SPENT, False),
+        (r"requestId\(.{0,300}\) has been executed", Cause.SPENT, False),
         (r"exist unfinished command|command conflict", Cause.BUSY, True),
         (r"BizState must be |ILLEGAL_STATE_BIZ", Cause.BUSY, True),
         (r"REPEAT_BIZ", Cause.REPEAT, False),
         (r"NOT_FOUND_BIZ", Cause.NOT_FOUND, False),
         (r"CommandValidationException|CMD_NOT_FOUND|Master biz must not", Cause.VALIDATION, False),
-        (r"ConnectException|UnknownHostException|NoRouteToHost|Socket\w*Exception", Cause.ARTEFACT, True),
+        (
+            r"ConnectException|UnknownHostException|NoRouteToHost|Socket\w{0,60}Exception",
+            Cause.ARTEFACT,
+            True,
+        ),
         (r"HTTP response code: (408|429|5\d\d)|Premature EOF|EOFException", Cause.ARTEFACT, True),
         (r"FileNotFoundException|MalformedURLException|ZipException", Cause.ARTEFACT, False),
-        (r"HTTP response code|SSL\w*Exception|UnknownServiceException", Cause.ARTEFACT, False),
+        (r"HTTP response code|SSL\w{0,60}Exception|UnknownServiceException", Cause.ARTEFACT, False),
     )
 )
 
@@ -112,6 +119,8 @@ def explain_record(message: str, throwable: object) -> Failure:
 
 def _judge(said: str, words: str) -> Failure:
     message = tidy(words)
+    if len(said) > 2 * LOOKED_AT:
+        said = f"{said[:LOOKED_AT]}\n{said[-LOOKED_AT:]}"
     for pattern, cause, passing in _RULES:
         if pattern.search(said):
             return Failure(cause, passing, message)

@@ -15,6 +15,10 @@ from tranche_executor.arklet.words import last_cause, tidy
 
 FIRST_BYTES = 120
 """So much of an answer that makes no sense is shown."""
+MOST_BIZZES = 256
+"""Modules one base can list: all of them are kept in its pod's record, which is one message."""
+LONGEST_NAME = 253
+"""Of a module's name, its version and the base's identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ def read_answer(body: bytes, *, status: int = 200) -> Answer:
 
 def _open(envelope: Mapping[str, object], first: str) -> Answer:
     code = text_of(envelope, "code").upper()
-    identity = text_of(envelope, "baseIdentity") or None
+    identity = tidy(text_of(envelope, "baseIdentity"), limit=LONGEST_NAME) or None
     data = envelope.get("data")
     if code == "SUCCESS":
         return Done(data, identity)
@@ -151,19 +155,22 @@ def read_bizzes(answer: Done) -> Bizzes | Nonsense:
     """
     if not isinstance(answer.data, list):
         return Nonsense("not a list of modules", first_bytes(repr(answer.data).encode(errors="replace")))
+    if len(answer.data) > MOST_BIZZES:
+        return Nonsense(f"a list of {len(answer.data)} modules, more than {MOST_BIZZES}")
     bizzes = [read_biz(entry) for entry in answer.data]
     readable = tuple(biz for biz in bizzes if biz is not None)
     if len(readable) < len(bizzes):
-        return Nonsense("a module without name or version")
+        wrong = repr(answer.data[bizzes.index(None)])
+        return Nonsense("a module without a name or version", first_bytes(wrong.encode(errors="replace")))
     return Bizzes(readable, answer.base_identity)
 
 
 def read_biz(entry: object) -> Biz | None:
-    """One module as arklet describes it, None where it has no name or version."""
+    """One module as arklet describes it, None where it has no name or version, or one that nobody could write."""
     if not isinstance(entry, dict):
         return None
     name, version = text_of(entry, "bizName"), text_of(entry, "bizVersion")
-    if not name or not version:
+    if not _is_name(name) or not _is_name(version):
         return None
     listed = entry.get("bizStateRecords")
     records = [record for record in listed if isinstance(record, dict)] if isinstance(listed, list) else []
@@ -176,6 +183,11 @@ def read_biz(entry: object) -> Biz | None:
         changed_at=changed if isinstance(changed, int) and not isinstance(changed, bool) else None,
         message=_why(records[-1]) if records else "",
     )
+
+
+def _is_name(text: str) -> bool:
+    # Lone surrogates do not print either: no record could carry them.
+    return 0 < len(text) <= LONGEST_NAME and text.isprintable()
 
 
 def _why(record: Mapping[str, object]) -> str:
