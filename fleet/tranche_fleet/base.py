@@ -56,6 +56,7 @@ class Base:
         catalogue: Catalogue | None = None,
         identity: str = "",
         now: float = 0.0,
+        timeline: Timeline | None = None,
     ) -> None:
         self.name = name
         self.edition = EDITIONS[version]
@@ -63,7 +64,7 @@ class Base:
         self.catalogue = catalogue if catalogue is not None else Catalogue()
         self._identity = identity or name
         self.faults = Faults()
-        self.timeline = Timeline()
+        self.timeline = timeline if timeline is not None else Timeline()
         self.commands = 0
         """How many commands reached it, queries too."""
         self.restarts = 0

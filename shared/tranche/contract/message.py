@@ -60,7 +60,17 @@ class Message(BaseModel):
 
     def but(self, **changes: object) -> Self:
         """A copy with these fields changed; the new values are trusted, not validated again."""
-        return self.model_copy(update=changes)
+        # What pydantic's model_copy does for a model without private and extra fields, at a tenth of its cost:
+        # decisions make thousands of copies.
+        copied = self.__class__.__new__(self.__class__)
+        _set(copied, "__dict__", {**self.__dict__, **changes})
+        _set(copied, "__pydantic_fields_set__", self.__pydantic_fields_set__ | changes.keys())
+        _set(copied, "__pydantic_extra__", None)
+        _set(copied, "__pydantic_private__", None)
+        return copied
+
+
+_set = object.__setattr__
 
 
 def faults(error: ValidationError) -> str:

@@ -18,7 +18,8 @@ def tidy(text: str, *, limit: int = LONGEST) -> str:
     """
     # Cut before cleaning, or a huge message costs a pass over all of it.
     line = " ".join(text[: 4 * limit].split())
-    line = "".join(char for char in line if unicodedata.category(char)[0] != "C").strip()
+    if not line.isprintable():
+        line = "".join(char for char in line if unicodedata.category(char)[0] != "C").strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

@@ -33,6 +33,11 @@ class MemoryBus:
         self._asked: set[asyncio.Future[Answer]] = set()
 
     @property
+    def line(self) -> Line:
+        """The way to the broker."""
+        return self._line
+
+    @property
     def connected(self) -> bool:
         return self._line.connected
 

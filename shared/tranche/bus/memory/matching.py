@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 
+@lru_cache(maxsize=65_536)
 def matches(filter_: str, subject: str) -> bool:
     """Whether a filter with ``*`` (one token) and ``>`` (one token or more, at the end) covers a subject.
 
