@@ -22,7 +22,6 @@ from tranche.errors import Full, Unknown
 from tranche.runtime import Clock, Runtime, system_runtime
 from tranche.service import Stopping
 from tranche.streams import STREAMS
-from tranche_executor.arklet.artifact import JarCheck
 from tranche_executor.arklet.client import ArkletClient
 from tranche_executor.arklet.failure import BaseRefused, Cause, Failure
 from tranche_executor.arklet.operation import BURNT, Operation, OperationState
@@ -30,7 +29,7 @@ from tranche_executor.arklet.wire import Biz, BizState, Bizzes
 from tranche_executor.core.pod import Pod, PodKey
 from tranche_executor.metrics import Metrics
 from tranche_executor.pods.source import PodSource
-from tranche_executor.worker import Worker
+from tranche_executor.worker import Jars, Worker
 
 POOL = ("shop", "web")
 LEDGER = subjects.key(subjects.POOLS, *POOL)
@@ -181,7 +180,7 @@ class Hall:
             name,
             cast(PodSource, self.source),
             cast(ArkletClient, self.bases),
-            cast(JarCheck, None),
+            cast(Jars, None),
             Metrics(CollectorRegistry()),
         )
         self.running[name] = bus, asyncio.ensure_future(worker.run(Stopping()))
