@@ -1,0 +1,82 @@
+"""What must be true at the end: the bases are as wished, nothing is in flight, every event was answered (V1 to V3)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.simulation.oracle import POOLS_STREAM, Oracle
+from tests.simulation.scenario import NAMESPACE, Person, Scenario
+from tests.simulation.world import World
+from tranche.contract import subjects
+from tranche.contract.ledger import Ledger
+from tranche_planner.core.document import Document
+
+
+def unfinished(world: World, scenario: Scenario, oracle: Oracle) -> list[tuple[str, str]]:
+    """What is not yet as it must be: rule and words; empty: all is done."""
+    left: list[tuple[str, str]] = []
+    for person in scenario.people:
+        if words := _deployment(world, oracle, person):
+            left.append(("V1", words))
+    for pool in scenario.pools:
+        if claims := _claims(world, pool.base):
+            left.append(("V2", f"claims on {pool.base}: {claims}"))
+    for name in (subjects.DEPLOYMENTS, subjects.TASKS):
+        stream = world.broker.streams.get(name)
+        if stream is not None and stream.messages:
+            waiting = sorted({message.subject for message in stream.messages.values()})
+            left.append(("V3", f"{name} still holds {', '.join(waiting[:5])}"))
+    return left
+
+
+def _claims(world: World, base: str) -> str:
+    stored = world.broker.streams[POOLS_STREAM].last(subjects.key(subjects.POOLS, NAMESPACE, base))
+    ledger = Ledger.decode(stored.data) if stored is not None else None
+    return ", ".join(f"{claim.op} on {pod}" for pod, claim in ledger.claims.items()) if ledger else ""
+
+
+def _deployment(world: World, oracle: Oracle, person: Person) -> str:
+    """Why a deployment is not at its end; empty: it is."""
+    name = (NAMESPACE, person.name)
+    document = oracle.documents.get(name)
+    status = oracle.statuses.get(name)
+    if document is None:
+        return ""  # nothing was ever accepted
+    where = "/".join(name)
+    if status is None:
+        return f"{where} has no status"
+    told = f"{status['phase']}: {status['reason']}: {status['message']}"
+    if (status["generation"], status["observedGeneration"]) != (document.generation, document.generation):
+        return f"{where} is at generation {document.generation}, its status says otherwise ({told})"
+    if status["phase"] not in ("Healthy", "Aborted", "Deleted"):
+        return f"{where} is {told}"
+    found = _serving(world, person)
+    wanted = _wanted(world, document, person)
+    if found != wanted:
+        return f"{where} is {told}, but the bases serve {dict(found)}, wanted {dict(wanted)}"
+    return ""
+
+
+def _wanted(world: World, document: Document, person: Person) -> Counter[str]:
+    """Replicas by version, as the wish has it."""
+    if document.deleted:
+        return Counter()
+    aborted = document.rollout.kind == "abort"
+    content = document.stable_content if aborted else document.target_content
+    replicas = document.stable_replicas if aborted else document.spec.replicas
+    if content is None:
+        return Counter()
+    if replicas == -1:
+        replicas = sum(key.base == person.base for key in world.inventory.pods)
+    return Counter({content.version: replicas}) if replicas else Counter()
+
+
+def _serving(world: World, person: Person) -> Counter[str]:
+    """Replicas by version, as the bases have it; a base that holds it without serving counts as such."""
+    found: Counter[str] = Counter()
+    for key, pod in world.inventory.pods.items():
+        if key.base != person.base:
+            continue
+        for version, state in world.inventory.bases[pod.address].base.modules().get(person.module, {}).items():
+            found[version if state.lower() == "activated" else f"{version} {state}"] += 1
+    return found

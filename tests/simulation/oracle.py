@@ -1,0 +1,517 @@
+"""Judges every moment by what the bases did; the bus is read only to know what was promised (design 7.2).
+
+S1 to S8, S10 and S11 are judged as things happen, S9 and the liveness rules at the end (``ending.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.bases import SimBase
+from tests.simulation.world import World
+from tranche.bus.memory.stream import MemoryStream
+from tranche.bus.port import Stored
+from tranche.contract import subjects
+from tranche.contract.ledger import Claim, Ledger
+from tranche.contract.plan import ALL, Plan
+from tranche.contract.record import PodRecord
+from tranche_executor.arklet.operation import BURNT
+from tranche_executor.core.pod import PodKey
+from tranche_fleet.timeline import ACTIVATED, GONE, Command
+from tranche_planner.core.document import Document
+
+POOLS_STREAM = subjects.bucket_stream(subjects.POOLS)
+DOCUMENTS_STREAM = subjects.bucket_stream(subjects.DOCUMENTS)
+LIMIT_LAG_S = 60.0
+"""A limit that was lowered counts only once every view may have heard of it."""
+
+Name = tuple[str, str]
+"""Namespace and deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that was broken, when, and how."""
+
+    rule: str
+    at: float
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.rule} at {self.at:.3f} s: {self.words}"
+
+
+@dataclass(eq=False)
+class Seat:
+    """One base's truth: what serves, what runs on it, what is down since our hands took it down."""
+
+    key: PodKey
+    uid: str
+    base: SimBase
+    changes: int = 0
+    commands: int = 0
+    waiting: list[Command] = field(default_factory=list)
+    """Commands that arrived and have not begun."""
+    running: list[Command] = field(default_factory=list)
+    active: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    down: dict[str, Claim | None] = field(default_factory=dict)
+    """Modules that served and do not: the claim that took them down, None where nobody of ours did."""
+    limits: list[tuple[float, int | None]] = field(default_factory=list)
+    tokens: dict[int, Claim] = field(default_factory=dict)
+    gone: bool = False
+    freezes: int = 0
+    """Restarts in place while some process was frozen: they excuse one overlap each (design 7.2, S7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the scenario lets the oracle expect."""
+
+    ungated: frozenset[Name] = frozenset()
+    """Deployments whose gates people opened in ways that are not followed here."""
+    forgetful: bool = False
+    """The broker loses acked writes: what was durable may be gone."""
+
+
+class Oracle:
+    """Watches a world. ``violations`` says all that was broken."""
+
+    def __init__(self, world: World, rules: Rules) -> None:
+        self.world = world
+        self.rules = rules
+        self.violations: list[Violation] = []
+        self.excused: Counter[str] = Counter()
+        self.seats: dict[str, Seat] = {}
+        """By pod uid."""
+        self.plans: dict[tuple[Name, int], Plan] = {}
+        self.newest_plan: dict[Name, Plan] = {}
+        self.documents: dict[Name, Document] = {}
+        self.ledgers: dict[tuple[str, str], Ledger] = {}
+        self.records: dict[PodKey, list[tuple[int, PodRecord]]] = defaultdict(list)
+        self.confirms: set[tuple[Name, int]] = set()
+        """Batches that somebody confirmed, of any generation."""
+        self.claims: dict[tuple[str, str, str, int], Claim] = {}
+        """All that were ever written: namespace, base, epoch, token."""
+        self.begun: dict[tuple[Name, int, int], float] = {}
+        """When the first replica of a generation's batch was disturbed."""
+        self.finished: dict[tuple[Name, int, int], float] = {}
+        """When the first disturbance of a generation's batch was over."""
+        self.replaced = 0
+        self.generations: dict[Name, int] = defaultdict(int)
+        self.observed: dict[Name, tuple[int, int]] = {}
+        self.statuses: dict[Name, Mapping[str, Any]] = {}
+        self.under: dict[tuple[tuple[str, str], int], Plan] = {}
+        """The plan that each claim was taken under, by pool and token."""
+        world.broker.streams = _Watched(self)
+
+    # --- what is told to it ---
+
+    def seat(self, key: PodKey, uid: str, limit: int | None) -> Callable[[SimBase], None]:
+        """A pod joined; what to call after each event of its base."""
+
+        def look(base: SimBase) -> None:
+            if (found := self.seats.get(uid)) is None:
+                found = self.seats[uid] = Seat(key, uid, base, limits=[(self.now, limit)])
+            self._look(found)
+
+        return look
+
+    def relabel(self, uid: str, limit: int | None) -> None:
+        """A pod's limit changed."""
+        self.seats[uid].limits.append((self.now, limit))
+
+    def leaves(self, uid: str) -> None:
+        """A pod is gone for good."""
+        if uid in self.seats:
+            self.seats[uid].gone = True
+
+    def restarts(self, uid: str) -> None:
+        """A base restarts in place; with a process frozen that may be in the middle of a call."""
+        if uid in self.seats and any(process.frozen for process in self.world.processes()):
+            self.seats[uid].freezes += 1
+
+    def confirmed(self, name: Name, batch: int) -> None:
+        """Somebody is about to confirm it."""
+        self.confirms.add((name, batch))
+
+    @property
+    def now(self) -> float:
+        return self.world.loop.time()
+
+    def broken(self, rule: str, words: str) -> None:
+        """Once per rule and words."""
+        if not any(one.rule == rule and one.words == words for one in self.violations):
+            self.violations.append(Violation(rule, self.now, words))
+
+    # --- bases ---
+
+    def _look(self, seat: Seat) -> None:
+        timeline = seat.base.base.timeline
+        if len(timeline.commands) > seat.commands:
+            seat.waiting += timeline.commands[seat.commands :]
+            seat.commands = len(timeline.commands)
+        if seat.running:
+            seat.running = [one for one in seat.running if not self._ended(seat, one)]
+        if seat.waiting:
+            still = []
+            for command in seat.waiting:
+                if command.started_at is not None:
+                    self._started(seat, command)
+                elif command.outcome is None:
+                    still.append(command)
+            seat.waiting = still
+        while seat.changes < len(timeline.changes):
+            change = timeline.changes[seat.changes]
+            seat.changes += 1
+            active = seat.active[change.module]
+            if change.state == ACTIVATED:
+                active.add(change.version)
+                seat.down.pop(change.module, None)
+            elif change.version in active:
+                active.discard(change.version)
+                if not active:
+                    self._fell(seat, change.module)
+            if change.state == GONE and change.module in seat.down:
+                self._removed(seat, change.module)
+        seat.running = [one for one in seat.running if one.ended_at is None]
+
+    def _ended(self, seat: Seat, command: Command) -> bool:
+        if command.ended_at is None:
+            return False
+        if (claim := self._claim_of(seat, command)) is not None:
+            batch = ((seat.key.namespace, claim.deployment), claim.generation, claim.batch)
+            self.finished.setdefault(batch, self.now)
+        return True
+
+    def _claim_of(self, seat: Seat, command: Command) -> Claim | None:
+        if command.request_id is None:
+            return None
+        epoch, token, _, _ = command.request_id.rsplit("-", 3)
+        return self.claims.get((seat.key.namespace, seat.key.base, epoch, int(token)))
+
+    def _started(self, seat: Seat, command: Command) -> None:
+        if command.module == BURNT:
+            return
+        self.world.air.counts[f"ran {command.command}"] += 1
+        what = f"{command.command} {command.module}:{command.version} ({command.request_id})"
+        where = f"{seat.key.pod}"
+        for other in seat.running:
+            if seat.freezes:
+                seat.freezes -= 1
+                self.excused["S7"] += 1
+            else:
+                self.broken(
+                    "S7", f"{what} on {where} while {other.command} {other.request_id} still runs there"
+                )
+        if command.ended_at is None:
+            seat.running.append(command)
+        self._judge_claim(seat, command, f"{what} on {where}")
+        if command.command == "installBiz":
+            self._judge_capacity(seat, command, f"{what} on {where}")
+
+    def _judge_claim(self, seat: Seat, command: Command, what: str) -> None:
+        """S2, S5, S6, S10."""
+        ledger = self._stored(Ledger, POOLS_STREAM, subjects.key(subjects.POOLS, *seat.key.pool))
+        record = self._stored(PodRecord, subjects.AVAILABILITY, subjects.record(*seat.key))
+        held = ledger.claims.get(seat.key.pod) if ledger is not None else None
+        operation = record.operation if record is not None else None
+        if self.rules.forgetful:
+            claim = self._claim_of(seat, command) or held
+        elif command.request_id is None:
+            claim = held
+            if held is None:
+                self.broken("S2", f"{what} without a claim")
+        else:
+            epoch, token, _, _ = command.request_id.rsplit("-", 3)
+            claim = held
+            if ledger is None or held is None or (ledger.epoch, held.token) != (epoch, int(token)):
+                self.broken("S2", f"{what} without its claim in the ledger: {held and held.token}")
+            elif operation is None or operation.token != int(token):
+                self.broken("S2", f"{what} without a record of it: {operation and operation.token}")
+            elif command.request_id not in operation.open:
+                self.broken("S2", f"{what} under an id the record does not name: {operation.open}")
+            elif operation.over:
+                self.broken("S2", f"{what} after its record said {operation.state}")
+            elif held.uid != seat.uid:
+                self.broken("S2", f"{what} under a claim on pod {held.uid}, this is {seat.uid}")
+        if claim is None:
+            return
+        if claim.module != command.module:
+            self.broken("S10", f"{what} under a claim for {claim.module}")
+        seat.tokens[claim.token] = claim
+        self._judge_gates(seat, claim, what)
+
+    def _judge_gates(self, seat: Seat, claim: Claim, what: str) -> None:
+        """S5: nothing of an earlier batch runs. S6: confirmed, and not too early."""
+        name = (seat.key.namespace, claim.deployment)
+        batch = (name, claim.generation, claim.batch)
+        if batch in self.begun:
+            return
+        self.begun[batch] = self.now
+        document = self.documents.get(name)
+        if claim.batch < 2 or document is None or self.rules.forgetful:
+            return
+        for other in self.seats.values():
+            for command in other.running:
+                earlier = self._claim_of(other, command)
+                if earlier is None or other.key.pool != seat.key.pool:
+                    continue
+                if (earlier.deployment, earlier.generation) == (claim.deployment, claim.generation) and (
+                    earlier.batch < claim.batch
+                ):
+                    self.broken("S5", f"{what} in batch {claim.batch} while batch {earlier.batch} runs")
+        if name in self.rules.ungated:
+            return
+        rollout, spec = document.rollout, document.spec
+        if rollout.kind != "roll" or rollout.gateless or document.generation != claim.generation:
+            return
+        before = rollout.batches[claim.batch - 2] if claim.batch - 2 < len(rollout.batches) else None
+        if before is not None and before.promoted_at is not None:
+            return
+        if spec.need_confirm and (name, claim.batch - 1) not in self.confirms:
+            self.broken("S6", f"{what} in batch {claim.batch}: nobody confirmed batch {claim.batch - 1}")
+        ended = self.finished.get((name, claim.generation, claim.batch - 1))
+        if spec.gray_time_s and ended is not None and self.now < ended + spec.gray_time_s - 0.001:
+            self.broken(
+                "S6",
+                f"{what} in batch {claim.batch} {self.now - ended:.3f} s after the first replica of the batch "
+                f"before was finished; grayTime is {spec.gray_time_s} s",
+            )
+
+    def _judge_capacity(self, seat: Seat, command: Command, what: str) -> None:
+        """S4: a module that is not there yet needs a slot."""
+        found = {module for module in seat.base.base.modules() if module != BURNT}
+        if command.module in found:
+            return
+        limit = self._limit(seat)
+        if limit is not None and len(found | {command.module}) > limit:
+            self.broken("S4", f"{what}: it holds {len(found)} of {limit} modules already")
+
+    def _limit(self, seat: Seat) -> int | None:
+        """The most that any view may still believe."""
+        counted: list[int | None] = []
+        for index, (_, limit) in enumerate(seat.limits):
+            until = seat.limits[index + 1][0] if index + 1 < len(seat.limits) else self.now
+            if until >= self.now - LIMIT_LAG_S:
+                counted.append(limit)
+        return None if None in counted else max(one for one in counted if one is not None)
+
+    def _fell(self, seat: Seat, module: str) -> None:
+        """A module serves no longer. S1, where it is our doing."""
+        ours = next((one for one in seat.running if one.module == module), None)
+        claim = self._claim_of(seat, ours) if ours is not None else None
+        if ours is None or ours.command == "installBiz" or claim is None:
+            seat.down[module] = None
+            return
+        seat.down[module] = claim
+        self.replaced += 1
+        name = (seat.key.namespace, claim.deployment)
+        down = [
+            (other, taken)
+            for other in self._seats_of(seat.key.pool)
+            if (taken := other.down.get(module)) is not None and taken.deployment == claim.deployment
+        ]
+        allowed = max((self._allowed(seat.key.pool, name, one) for _, one in down), default=0)
+        present = sum(
+            bool(other.active[module]) or module in other.down for other in self._seats_of(seat.key.pool)
+        )
+        plan = self._plan_of(seat.key.pool, name, claim)
+        wanted = present if plan is None or plan.wanted == ALL else plan.wanted
+        surplus = max(0, present - wanted)
+        if len(down) > allowed + surplus:
+            self.broken(
+                "S1",
+                f"{len(down)} replicas of {'/'.join(name)} are down because of us, {allowed} may be (and "
+                f"{surplus} are surplus): {', '.join(sorted(one.key.pod for one, _ in down))}",
+            )
+
+    def _removed(self, seat: Seat, module: str) -> None:
+        """Nothing of it is left there: no longer a replica where that was the purpose."""
+        claim = seat.down[module]
+        if claim is not None and claim.op == "remove":
+            del seat.down[module]
+
+    def _seats_of(self, pool: tuple[str, str]) -> list[Seat]:
+        return [seat for seat in self.seats.values() if seat.key.pool == pool and not seat.gone]
+
+    def _plan_of(self, pool: tuple[str, str], name: Name, claim: Claim) -> Plan | None:
+        return self.under.get((pool, claim.token)) or self.newest_plan.get(name)
+
+    def _allowed(self, pool: tuple[str, str], name: Name, claim: Claim) -> int:
+        """How many may be down under the promise that the claim was taken under."""
+        plan = self._plan_of(pool, name, claim)
+        if plan is None:
+            return 0
+        wanted = plan.wanted if plan.wanted != ALL else len(self._seats_of(pool))
+        allowed = resolved(plan, wanted)
+        return max(1, allowed) if plan.mode == "remove" else allowed
+
+    # --- the bus ---
+
+    def stored(self, message: Stored, stream: str) -> None:
+        """Something was stored."""
+        if stream == POOLS_STREAM:
+            self._ledger(Ledger.decode(message.data))
+        elif stream == subjects.AVAILABILITY:
+            record = PodRecord.decode(message.data)
+            key = PodKey(record.namespace, record.base, record.pod)
+            self.records[key].append((message.sequence, record))
+        elif stream == subjects.PLANS:
+            plan = Plan.decode(message.data)
+            name = (plan.namespace, plan.name)
+            self.plans[name, plan.revision] = self.newest_plan[name] = plan
+        elif stream == DOCUMENTS_STREAM:
+            document = Document.decode(message.data)
+            name = (document.namespace, document.name)
+            self.documents[name] = document
+            self.generations[name] = max(self.generations[name], document.generation)
+        elif stream == subjects.STATUS:
+            self._status(json.loads(message.data))
+
+    def _ledger(self, ledger: Ledger) -> None:
+        pool = (ledger.namespace, ledger.base)
+        before = self.ledgers.get(pool)
+        self.ledgers[pool] = ledger
+        known = before.claims if before is not None else {}
+        for pod, claim in ledger.claims.items():
+            self.claims[(*pool, ledger.epoch, claim.token)] = claim
+            old = known.get(pod)
+            if old is None or old.token != claim.token:
+                self._taken(ledger, claim)
+        if self.rules.forgetful:
+            return
+        for pod, old in known.items():
+            new = ledger.claims.get(pod)
+            if new is None or new.token != old.token:
+                self._left(PodKey(*pool, pod), old)
+
+    def _left(self, key: PodKey, claim: Claim) -> None:
+        """S3: a claim leaves on proof."""
+        history = self.records.get(key)
+        record = history[-1][1] if history else None
+        if record is None:
+            live = self.world.inventory.pods.get(key)
+            if live is not None and live.uid == claim.uid:
+                self.broken("S3", f"claim {claim.token} on {key.pod} left without any record")
+            return
+        operation = record.operation
+        if record.gone or record.uid != claim.uid:
+            return
+        if operation is not None and operation.token == claim.token and operation.over:
+            return
+        if operation is not None and operation.token > claim.token:
+            return
+        self.broken("S3", f"claim {claim.token} on {key.pod} left without proof: {operation}")
+
+    def _taken(self, ledger: Ledger, claim: Claim) -> None:
+        """S1 at the moment of claiming: the view used must leave room for it."""
+        pool = (ledger.namespace, ledger.base)
+        name = (ledger.namespace, claim.deployment)
+        plan = self.plans.get((name, ledger.noted.get(claim.deployment, 0)))
+        if plan is None:
+            return
+        self.under[pool, claim.token] = plan
+        if self.rules.forgetful or claim.op == "observe":
+            return
+        view = self._view(pool, ledger.seen)
+        in_work = {
+            pod
+            for pod, one in ledger.claims.items()
+            if one.deployment == claim.deployment and one.op in ("replace", "remove") and not one.beside
+        }
+        if claim.pod not in in_work:
+            return
+        serving = {key.pod for key, record in view.items() if _serves(record, claim.module)}
+        if plan.mode == "remove":
+            wanted = plan.wanted if plan.wanted != ALL else len(view)
+            allowed = max(1, resolved(plan, wanted))
+            if len(in_work) > allowed:
+                self.broken("S1", f"{len(in_work)} replicas of {name} in work, {allowed} may be")
+            return
+        if claim.pod not in serving:
+            return  # it takes nothing away
+        wanted = plan.wanted if plan.wanted != ALL else self._peers(view, claim.module)
+        left = len(serving - in_work)
+        allowed = resolved(plan, wanted)
+        if left < wanted - allowed:
+            self.broken(
+                "S1",
+                f"claim {claim.token} ({claim.op} on {claim.pod}) leaves {left} of {wanted} replicas of "
+                f"{'/'.join(name)} available in the view used, {allowed} may be missing",
+            )
+
+    def _view(self, pool: tuple[str, str], seen: int) -> dict[PodKey, PodRecord]:
+        """The newest record of each pod of a pool up to a sequence."""
+        view: dict[PodKey, PodRecord] = {}
+        for key, history in self.records.items():
+            if key.pool != pool:
+                continue
+            for sequence, record in reversed(history):
+                if sequence <= seen:
+                    if not record.gone:
+                        view[key] = record
+                    break
+        return view
+
+    def _peers(self, view: Mapping[PodKey, PodRecord], module: str) -> int:
+        return sum(
+            not record.terminating and (not record.cordoned or module in record.modules)
+            for record in view.values()
+        )
+
+    def _status(self, status: Mapping[str, Any]) -> None:
+        """S11: honest numbers, and a generation that was looked at."""
+        name = (status["namespace"], status["name"])
+        self.statuses[name] = status
+        for field_ in ("replicas", "updated", "available", "updatedAvailable", "unavailable", "failed", "moving"):
+            if status[field_] < 0:
+                self.broken("S11", f"status of {'/'.join(name)} says {field_} {status[field_]}")
+        if status["observedGeneration"] > status["generation"]:
+            self.broken("S11", f"status of {'/'.join(name)} observed a generation that is not there")
+        if status["phase"] == "Healthy" and status["unavailable"]:
+            self.broken("S11", f"status of {'/'.join(name)}: Healthy with {status['unavailable']} unavailable")
+        revision, observed = self.observed.get(name, (0, 0))
+        if not self.rules.forgetful and status["documentRevision"] < revision:
+            self.broken("S11", f"status of {'/'.join(name)} went back from document {revision}")
+        self.observed[name] = status["documentRevision"], max(observed, status["observedGeneration"])
+
+    def _stored(self, kind: type[Any], stream: str, subject: str) -> Any:
+        found = self.world.broker.streams[stream].last(subject)
+        return kind.decode(found.data) if found is not None else None
+
+
+def resolved(plan: Plan, wanted: int) -> int:
+    """maxUnavailable in replicas: given it rounds down, the default is a quarter and at least one."""
+    if plan.max_unavailable is None:
+        return max(1, wanted * 25 // 100)
+    given = plan.max_unavailable
+    return min(wanted, wanted * int(given[:-1]) // 100 if isinstance(given, str) else given)
+
+
+def _serves(record: PodRecord, module: str) -> bool:
+    entry = record.modules.get(module)
+    return entry is not None and entry.serves and record.ready and not record.terminating
+
+
+class _Watched(dict[str, MemoryStream]):
+    """The broker's streams: what they store is told."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        super().__init__()
+        self._oracle = oracle
+
+    def __setitem__(self, name: str, stream: MemoryStream) -> None:
+        super().__setitem__(name, stream)
+        append, told = stream._append, self._oracle.stored
+
+        def watched(*args: Any, **kwargs: Any) -> int:
+            sequence = append(*args, **kwargs)
+            if (message := stream.messages.get(sequence)) is not None:
+                told(message, name)
+            return sequence
+
+        stream._append = watched  # type: ignore[method-assign]

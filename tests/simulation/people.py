@@ -1,0 +1,190 @@
+"""People: they apply, look at statuses, confirm what waits, change their minds, and at last let everything end."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from tests.simulation.oracle import Oracle
+from tests.simulation.scenario import NAMESPACE, Deed, Person, Scenario
+from tests.simulation.world import World
+from tranche.client.client import Client
+from tranche.errors import Refused, TrancheError
+
+SETTLED = ("Healthy", "Degraded", "Aborted", "Deleted", "Invalid")
+LOOK_S = 0.4
+PATIENCE_S = 8.0
+"""Who waits for things to settle goes on after so long all the same."""
+
+
+class Crowd:
+    """All people of a scenario, each with a task that does and one that confirms."""
+
+    def __init__(self, world: World, scenario: Scenario, oracle: Oracle) -> None:
+        self._world = world
+        self._oracle = oracle
+        self._dice = random.Random(f"{scenario.seed}/people")
+        self.working = len(scenario.people)
+        self.last: dict[str, dict[str, Any]] = {}
+        """By deployment: the manifest that was accepted last; none: deleted."""
+        self.accepted = 0
+        self.refused = 0
+        self.unanswered = 0
+        for index, person in enumerate(scenario.people):
+            client = world.people(f"{0xFF0000 + index:06x}")
+            world.spawn(self._live(person, client), f"{person.name} does")
+            world.spawn(self._confirm(person, client), f"{person.name} confirms")
+
+    async def _live(self, person: Person, client: Client) -> None:
+        """Deed after deed."""
+        manifest = _manifest(person)
+        for deed in person.deeds:
+            if deed.settled:
+                await self._settled(person)
+            await self._world.clock.sleep(deed.after_s)
+            await self._do(person, client, deed, manifest)
+        self.working -= 1
+
+    async def _settled(self, person: Person) -> None:
+        began = self._world.loop.time()
+        while self._world.loop.time() < began + PATIENCE_S:
+            status = self._oracle.statuses.get((NAMESPACE, person.name))
+            if status is not None and status["phase"] in SETTLED:
+                return
+            await self._world.clock.sleep(0.1)
+
+    async def _do(self, person: Person, client: Client, deed: Deed, manifest: dict[str, Any]) -> None:
+        place = (NAMESPACE, person.name)
+        spec = manifest["spec"]
+        body = dict(deed.body)
+        match deed.verb:
+            case "apply":
+                _set_version(manifest, person.module, body["version"])
+                await self._ask(client.apply(manifest))
+            case "again":
+                await self._ask(client.apply(manifest))
+            case "scale":
+                spec["replicas"] = body["replicas"]
+                await self._ask(client.scale(*place, body["replicas"]))
+            case "gates":
+                spec["operationStrategy"] |= {"needConfirm": body["needConfirm"]}
+                spec["maxUnavailable"] = body["maxUnavailable"]
+                await self._ask(client.apply(manifest))
+            case "cutting":
+                spec["operationStrategy"] |= {"batchCount": body["batchCount"]}
+                await self._ask(client.apply(manifest))
+            case "pause":
+                await self._ask(client.pause(*place, by="somebody"))
+                await self._world.clock.sleep(body["seconds"])
+                await self._ask(client.resume(*place, by="somebody"))
+            case "freeze":
+                await self._ask(client.freeze(NAMESPACE, by="somebody"))
+                await self._world.clock.sleep(body["seconds"])
+                await self._ask(client.unfreeze(NAMESPACE))
+            case "promote":
+                await self._ask(client.promote(*place, full=body["full"]))
+            case "replace":
+                pods = sorted(key.pod for key in self._world.inventory.pods if key.base == person.base)
+                if pods:
+                    await self._ask(client.replace(*place, self._dice.choice(pods)))
+            case "undo":
+                await self._ask(client.undo(*place, fast=self._dice.random() < 0.5))
+            case "abort":
+                await self._ask(client.abort(*place))
+            case "retry":
+                await self._ask(client.retry(*place))
+            case "restart":
+                await self._ask(client.restart(*place))
+            case "delete":
+                await self._ask(client.delete(*place))
+
+    async def _ask(self, work: Any) -> None:
+        try:
+            await work
+            self.accepted += 1
+        except Refused:
+            self.refused += 1
+        except TrancheError:
+            self.unanswered += 1
+
+    async def _confirm(self, person: Person, client: Client) -> None:
+        """Confirm what waits, now and then twice, too early, or for a generation that is over."""
+        name = (NAMESPACE, person.name)
+        while True:
+            await self._world.clock.sleep(LOOK_S * (0.5 + self._dice.random()))
+            status = self._oracle.statuses.get(name)
+            if status is None or not any(gate["gate"] == "confirm" for gate in status["gates"]):
+                continue
+            batch, generation = status["batch"]["current"], status["generation"]
+            drawn = self._dice.random()
+            if drawn < 0.1:
+                batch += 1
+            elif drawn < 0.2:
+                generation -= 1
+            else:
+                self._oracle.confirmed(name, batch)
+            for _ in range(1 if drawn < 0.8 else 2):
+                await self._ask(client.confirm(*name, generation=generation, batch=batch, by="somebody"))
+
+    # --- the end ---
+
+    async def end(self, scenario: Scenario) -> None:
+        """Nothing is held any more, and what failed is tried again, for as long as anybody asks."""
+        client = self._world.people("ffffff")
+        await self._until_done(client.unfreeze(NAMESPACE), lambda: client.unfreeze(NAMESPACE))
+        while True:
+            for person in scenario.people:
+                await self._help(person, client)
+            await self._world.clock.sleep(2.0)
+
+    async def _until_done(self, work: Any, again: Any) -> None:
+        while True:
+            try:
+                await work
+                return
+            except Refused:
+                return
+            except TrancheError:
+                await self._world.clock.sleep(0.5)
+                work = again()
+
+    async def _help(self, person: Person, client: Client) -> None:
+        status = self._oracle.statuses.get((NAMESPACE, person.name))
+        if status is None:
+            return
+        if any(gate["gate"] == "pause" for gate in status["gates"]) or status["phase"] == "Paused":
+            await self._ask(client.resume(NAMESPACE, person.name))
+        if status["phase"] == "Degraded":
+            await self._ask(client.retry(NAMESPACE, person.name))
+
+
+def _manifest(person: Person) -> dict[str, Any]:
+    given = dict(person.strategy)
+    strategy = {
+        field: given.pop(field)
+        for field in (
+            *("batchCount", "useBeta", "needConfirm", "grayTime", "upgradePolicy"),
+            *("failureThreshold", "autoRollback"),
+        )
+        if field in given
+    }
+    policy = given.pop("schedulingPolicy")
+    if given["maxUnavailable"] is None:
+        del given["maxUnavailable"]
+    return {
+        "apiVersion": "koupleless.io/v1alpha1",
+        "kind": "ModuleDeployment",
+        "metadata": {"name": person.name, "namespace": NAMESPACE},
+        "spec": {
+            "baseDeploymentName": person.base,
+            "template": {"spec": {"module": {"name": person.module}}},
+            "operationStrategy": strategy,
+            "schedulingStrategy": {"schedulingPolicy": policy},
+            **given,
+        },
+    }
+
+
+def _set_version(manifest: dict[str, Any], module: str, version: str) -> None:
+    url = f"http://modules.example/{module}-{version}.jar"
+    manifest["spec"]["template"]["spec"]["module"] |= {"version": version, "url": url}
