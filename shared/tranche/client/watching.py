@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Literal
 
@@ -15,6 +15,8 @@ from tranche.runtime import Clock
 TURN_S = 2.0
 PAUSE_S = 0.25
 CATCH_UP_S = 30.0
+OUTAGE_S = 30.0
+"""Longer than a cluster needs to elect a leader, also a slow one."""
 
 
 async def live(bus: Bus, clock: Clock, filter_: str) -> AsyncIterator[Status]:
@@ -22,7 +24,7 @@ async def live(bus: Bus, clock: Clock, filter_: str) -> AsyncIterator[Status]:
     async with AsyncExitStack() as stack:
         reader = await _open(stack, bus, clock, filter_, "last_per_subject")
         while True:
-            for status in _decoded(await reader.next(wait_s=TURN_S)):
+            for status in _decoded(await _next(reader, clock)):
                 yield status
 
 
@@ -33,7 +35,7 @@ async def history(bus: Bus, clock: Clock, filter_: str, *, follow: bool) -> Asyn
         for status in _decoded(await reader.catch_up(wait_s=CATCH_UP_S)):
             yield status
         while follow:
-            for status in _decoded(await reader.next(wait_s=TURN_S)):
+            for status in _decoded(await _next(reader, clock)):
                 yield status
 
 
@@ -47,6 +49,21 @@ async def _open(
             return await stack.enter_async_context(bus.follow(subjects.STATUS, [filter_], start=start))
         except (Unavailable, Unknown):
             if connected and bus.connected:
+                raise
+            await clock.sleep(PAUSE_S)
+
+
+async def _next(reader: Follow, clock: Clock) -> Sequence[Stored]:
+    """What comes next. A stream that has no leader is waited for, as a server is that is away.
+
+    Raises Unavailable when it cannot be read for ``OUTAGE_S`` seconds.
+    """
+    deadline = clock.monotonic() + OUTAGE_S
+    while True:
+        try:
+            return await reader.next(wait_s=TURN_S)
+        except (Unavailable, Unknown):
+            if clock.monotonic() > deadline:
                 raise
             await clock.sleep(PAUSE_S)
 
