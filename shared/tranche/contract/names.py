@@ -9,6 +9,7 @@ from enum import StrEnum
 from tranche.errors import Refused
 
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+_WHOLLY_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPE = re.compile(r"=([0-9A-F]{2})")
 
 
@@ -94,6 +95,8 @@ def token(name: str) -> str:
     >>> token("web.0"), token("größe")
     ('web=2E0', 'gr=C3=B6=C3=9Fe')
     """
+    if _WHOLLY_PLAIN.fullmatch(name):
+        return name
     if not name:
         raise ValueError("an empty name is no subject token")
     return "".join(chr(byte) if byte in _PLAIN else f"={byte:02X}" for byte in name.encode())
@@ -106,6 +109,8 @@ def untoken(token_: str) -> str:
     >>> untoken("web=2E0")
     'web.0'
     """
+    if _WHOLLY_PLAIN.fullmatch(token_):
+        return token_
     raw = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), token_)
     try:
         name = raw.encode("latin-1").decode()
