@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from aiohttp import ThreadedResolver
@@ -30,6 +31,7 @@ class Address:
     port: int
 
 
+@lru_cache(maxsize=10_000)
 def read_address(text: str) -> Address | str:
     """The address, or what was expected instead.
 
