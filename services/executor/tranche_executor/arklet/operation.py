@@ -80,11 +80,13 @@ def read_operation(answer: Done | Declined, request_id: str) -> Operation | Nons
 
 
 def _failure(state: OperationState, message: str, throwable: object) -> Failure | None:
-    failure = explain_record(message, throwable)
     if state is OperationState.FAILED:
-        return failure
+        return explain_record(message, throwable)
+    if state is not OperationState.INITIALIZED or not (message or throwable):
+        return None
     # A refused lock never becomes FAILED: the record stays INITIALIZED for ever and only the message tells.
-    return failure if state is OperationState.INITIALIZED and failure.cause is Cause.BUSY else None
+    failure = explain_record(message, throwable)
+    return failure if failure.cause is Cause.BUSY else None
 
 
 def _nonsense(why: str, record: object) -> Nonsense:

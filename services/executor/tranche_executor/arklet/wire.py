@@ -74,8 +74,10 @@ class BizState(StrEnum):
         >>> BizState.read("ACTIVATED"), BizState.read("activated"), BizState.read(None)
         (<BizState.ACTIVATED: 'activated'>, <BizState.ACTIVATED: 'activated'>, <BizState.UNKNOWN: 'unknown'>)
         """
-        word = text.lower() if isinstance(text, str) else ""
-        return cls(word) if word in set(cls) else cls.UNKNOWN
+        return _STATES.get(text.lower(), cls.UNKNOWN) if isinstance(text, str) else cls.UNKNOWN
+
+
+_STATES = {state.value: state for state in BizState}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,26 +119,25 @@ def read_answer(body: bytes, *, status: int = 200) -> Answer:
     >>> read_answer(b'<html>')
     Nonsense(why='not JSON', first_bytes='<html>')
     """
-    first = first_bytes(body)
     if status != 200:
-        return Nonsense(f"HTTP status {status}", first)
+        return Nonsense(f"HTTP status {status}", first_bytes(body))
     try:
         envelope = json.loads(body)
     except (ValueError, RecursionError):
-        return Nonsense("not JSON" if body else "an empty answer", first)
+        return Nonsense("not JSON" if body else "an empty answer", first_bytes(body))
     if not isinstance(envelope, dict):
-        return Nonsense("not a JSON object", first)
-    return _open(envelope, first)
+        return Nonsense("not a JSON object", first_bytes(body))
+    return _open(envelope, body)
 
 
-def _open(envelope: Mapping[str, object], first: str) -> Answer:
+def _open(envelope: Mapping[str, object], body: bytes) -> Answer:
     code = text_of(envelope, "code").upper()
     identity = tidy(text_of(envelope, "baseIdentity"), limit=LONGEST_NAME) or None
     data = envelope.get("data")
     if code == "SUCCESS":
         return Done(data, identity)
     if code not in DECLINED:
-        return Nonsense("no code that arklet knows", first)
+        return Nonsense("no code that arklet knows", first_bytes(body))
     inner = data if isinstance(data, dict) else {}
     return Declined(
         code=code,

@@ -16,6 +16,8 @@ def tidy(text: str, *, limit: int = LONGEST) -> str:
     >>> tidy("abcdef", limit=4)
     'abc…'
     """
+    if not text:
+        return ""
     # Cut before cleaning, or a huge message costs a pass over all of it.
     line = " ".join(text[: 4 * limit].split())
     if not line.isprintable():
