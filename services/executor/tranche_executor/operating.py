@@ -99,7 +99,7 @@ class Operating:
     runtime: Runtime
     ready: bool
     unfit: Callable[[Content], Awaitable[Failure | None]]
-    """Why the content may not be installed; asked before anything is disturbed."""
+    """Why the content may not be installed; asked before anything is disturbed. Waits only for a digest."""
     install_timeout_s: float
     listed: Callable[[PodRecord], PodRecord] = lambda record: record
     """The record with what the source says of the pod by now: who sees the end must not place by old labels."""
@@ -194,7 +194,10 @@ class Operating:
                 return None
             case _:
                 if self._unchecked:
-                    return await self._check(seen)
+                    verdict = await self._check(seen)
+                    # A jar is fetched for its digest, so what was seen before that is not acted upon.
+                    if verdict is not None or self._has_digest:
+                        return verdict
                 await self._change(step, seen, pauses)
                 return None
 
@@ -210,10 +213,13 @@ class Operating:
         """Whether the content is still to be checked, which comes before the first changing call."""
         return not (self.checked or self._noted.attempt or self.claim.op == "remove" or self.content is None)
 
+    @property
+    def _has_digest(self) -> bool:
+        return self.content is not None and self.content.sha256 is not None
+
     async def _check(self, seen: Bizzes) -> Verdict | None:
         failure = await self.unfit(self.content) if self.content is not None else None
         self.checked = True
-        # It may have taken long, so what was seen before it is not acted upon.
         return await self._end(Failed(failure), seen) if failure is not None else None
 
     async def _change(self, change: Change, seen: Bizzes, pauses: Pauses) -> None:
