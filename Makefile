@@ -50,6 +50,9 @@ up: $(READY) ## nats-server and the three services on this machine, until Ctrl-C
 repeat: $(READY) ## the tests that use nats-server, 20 times, without reruns
 	@for i in $$(seq 1 20); do echo "repeat $$i of 20"; $(PYTEST) -q -m "nats and not real" $(PYTEST_ARGS) || exit 1; done
 
+kills: $(READY) ## kill and freeze processes in the middle of rollouts, judge the bases (KILLS=200, SEED=…)
+	@$(BIN)/python -m tests.kills --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))
+
 lock: $(READY) ## pin the newest allowed versions, with hashes (needs uv)
 	@uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --extra test pyproject.toml -o requirements.lock

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +78,21 @@ class Installation:
 
 
 @asynccontextmanager
-async def installation(folder: Path, *pools: str, fleet: tuple[str, ...] = ()) -> AsyncIterator[Installation]:
-    """nats-server and a fleet with pools such as ``shop/web-base:10:5``; services are started by the test."""
+async def installation(
+    folder: Path,
+    *pools: str,
+    fleet: tuple[str, ...] = (),
+    nats: AbstractAsyncContextManager[Any] | None = None,
+) -> AsyncIterator[Installation]:
+    """nats-server and a fleet with pools such as ``shop/web-base:10:5``; services are started by the test.
+
+    ``nats``: other servers than one of its own, with a ``url``.
+    """
     async with AsyncExitStack() as stack:
-        nats = await stack.enter_async_context(embedded_server(folder / "nats"))
+        servers = await stack.enter_async_context(nats or embedded_server(folder / "nats"))
         inventory = folder / "inventory.yaml"
         control = await stack.enter_async_context(_fleet(inventory, pools, fleet, folder / "fleet.log"))
-        here = Installation(folder, nats, control, inventory)
+        here = Installation(folder, servers, control, inventory)
         stack.push_async_callback(here.stop)
         yield here
 
