@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest -n $(or $(JOBS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test planted check format docs up repeat lock clean
+.PHONY: help demo test planted mutate check format docs up repeat lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ test: $(READY) ## all tests
 
 planted: $(READY) ## break each rule of the services on purpose: every bug must be caught by the test named for it
 	@$(PYTEST) -v tests/planted $(PYTEST_ARGS)
+
+mutate: $(READY) ## mutants of the cores, 90 % of each module noticed (CORE=… MODULES=… AGAIN=1 SURVIVORS=1)
+	@$(BIN)/python -m tests.mutation --jobs $(or $(JOBS),2) $(addprefix --core ,$(CORE)) \
+	  $(addprefix --module ,$(MODULES)) $(if $(AGAIN),--again) $(if $(SURVIVORS),--survivors)
 
 check: $(READY) ## style, types, import law
 	@$(BIN)/ruff check .
@@ -58,5 +62,5 @@ lock: $(READY) ## pin the newest allowed versions, with hashes (needs uv)
 	  --no-emit-find-links --no-header --extra test pyproject.toml -o requirements.lock
 
 clean: ## remove what the commands above made
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .tranche
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .tranche .mutation
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

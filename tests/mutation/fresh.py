@@ -1,0 +1,97 @@
+"""A mutant that acts when its module is imported: the service and its tests are imported anew in a fork."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import pkgutil
+import sys
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.mutation.cores import WITHOUT
+from tests.mutation.judging import Trial, allow
+from tests.mutation.sitting import failed, few_examples, sit
+
+BEFOREHAND = (
+    *("aiohttp", "coverage", "hypothesis.strategies", "nats", "prometheus_client", "pydantic_settings"),
+    *("rich.console", "sortedcontainers", "structlog", "typer", "yaml"),
+)
+"""Imported once before all forks, with the shared package: no core is in them."""
+
+
+def prepare() -> None:
+    """Import what every fork needs."""
+    shared = importlib.import_module("tranche")
+    names = [found.name for found in pkgutil.walk_packages(shared.__path__, "tranche.")]
+    for name in [*BEFOREHAND, *(name for name in names if not name.endswith(("__main__", ".leash")))]:
+        importlib.import_module(name)
+
+
+@dataclass
+class InOrder:
+    """The plugin: these tests in this order, until one fails."""
+
+    tests: Sequence[str]
+    seconds: Mapping[str, float]
+    noticed: str = field(default="(it cannot be imported)")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if session.testsfailed:
+            return True
+        items = {item.nodeid: item for item in session.items}
+        few_examples(session.items)
+        for name in self.tests:
+            allow(5 + 10 * self.seconds[name])
+            if name not in items:
+                self.noticed = f"{name} is gone"
+                return True
+            if failed(items[name]):
+                self.noticed = name
+                return True
+        self.noticed = ""
+        return True
+
+
+class _Mutated(importlib.machinery.SourceFileLoader):
+    code: types.CodeType
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        return self.code
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, name: str, path: str, code: types.CodeType) -> None:
+        self.name, self.path, self.code = name, path, code
+
+    def find_spec(
+        self, fullname: str, path: Any, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self.name:
+            return None
+        loader = _Mutated(fullname, self.path)
+        loader.code = self.code
+        return importlib.util.spec_from_file_location(fullname, self.path, loader=loader)
+
+
+def trial(
+    name: str, path: str, code: types.CodeType, tests: Sequence[str], seconds: Mapping[str, float]
+) -> Trial:
+    """Import module ``name`` with this code, then run the tests."""
+
+    def run() -> str:
+        sys.meta_path.insert(0, _Finder(name, path, code))
+        sys.stdout = sys.stderr = open("/dev/null", "w")  # noqa: SIM115
+        files = list(dict.fromkeys(one.partition("::")[0] for one in tests))
+        plugin = InOrder(tests, seconds)
+        sit(files, WITHOUT, plugin)
+        return plugin.noticed
+
+    return run
