@@ -8,6 +8,7 @@ from collections import defaultdict
 from tranche.bus.port import Bus
 from tranche.contract import subjects
 from tranche.contract.ledger import Ledger
+from tranche.contract.placing import decode_at, home_of_ledger
 from tranche.errors import Refused
 from tranche_executor.core.pod import PoolKey
 
@@ -64,7 +65,7 @@ class Ledgers:
         if ledger is None or sequence != stored.sequence:
             # A thousand claims take ten milliseconds to decode, and most reads find what the last one found.
             try:
-                ledger = Ledger.decode(stored.data)
+                ledger = decode_at(Ledger, stored.data, stored.subject, home_of_ledger)
             except ValueError as error:
                 raise Refused(f"{stored.subject} holds no ledger that can be read: {error}") from error
             self._newest[pool] = (stored.sequence, ledger)

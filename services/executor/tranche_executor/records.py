@@ -9,6 +9,7 @@ from tranche.bus import cas
 from tranche.bus.cas import Held
 from tranche.bus.port import Bus
 from tranche.contract import subjects
+from tranche.contract.placing import home_of_record
 from tranche.contract.record import PodRecord
 from tranche.runtime import Runtime
 from tranche_executor.core.pod import PodKey, PoolKey
@@ -30,7 +31,8 @@ class Records:
 
     async def read(self, key: PodKey) -> Held[PodRecord] | None:
         """The record now. Raises Unavailable, Unknown, Refused."""
-        return await cas.read(self._bus, PodRecord, subjects.AVAILABILITY, subjects.record(*key))
+        where = subjects.AVAILABILITY, subjects.record(*key)
+        return await cas.read(self._bus, PodRecord, *where, home=home_of_record)
 
     async def write(self, key: PodKey, record: PodRecord, *, expect: int) -> Held[PodRecord]:
         """Write it where the subject still stands at ``expect``. Raises as ``cas.swap`` does."""
@@ -50,7 +52,7 @@ class Records:
         """The pods of a pool, or of all, that have a record."""
         filter_ = subjects.records_of(*pool) if pool is not None else subjects.ALL_RECORDS
         found = await self._bus.subjects(subjects.AVAILABILITY, filter_)
-        return [PodKey(*subjects.read_pod(subject)) for subject in found]
+        return [PodKey(*pod) for pod in subjects.read_pods(found)]
 
     async def _claimed(self, key: PodKey) -> bool:
         ledger = await self._ledgers.read(key.pool)

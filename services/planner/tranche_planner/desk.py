@@ -14,6 +14,7 @@ from tranche.bus.cas import Held
 from tranche.bus.port import Bus, Stored
 from tranche.contract import subjects
 from tranche.contract.answer import AcceptedAnswer, RefusedAnswer, refused
+from tranche.contract.placing import decode_at, home_of_record
 from tranche.contract.progress import Progress
 from tranche.contract.record import PodRecord
 from tranche.errors import Conflict, Refused, TrancheError
@@ -78,7 +79,11 @@ class Desk:
                     return missing
                 after = settled(after, self.freezes.under(after, now), now)
                 answer = decision.answer
-                if decision.takes_pool and (owner := await self.store.own(after)) is not None:
+                try:
+                    owner = await self.store.own(after) if decision.takes_pool else None
+                except Refused as error:
+                    return refused(f"whose the module is cannot be told: {error}")
+                if owner is not None:
                     return _owned(after, owner)
                 if decision.takes_pool and isinstance(answer, AcceptedAnswer):
                     warnings = await foreign_warnings(self.bus, after)
@@ -167,6 +172,10 @@ class Desk:
             structlog.get_logger().info(
                 "a freeze reaches this deployment with the next sweep", deployment=place, error=words
             )
+        except* Exception:
+            structlog.get_logger().exception(
+                "a freeze reaches this deployment with the next sweep", deployment=place
+            )
 
     async def _missing(self, before: Document | None, after: Document, wish: Replace) -> RefusedAnswer | None:
         """Why a replica cannot be taken off a pod: there is none."""
@@ -174,7 +183,10 @@ class Desk:
             return None
         subject = subjects.record(after.namespace, after.spec.base, wish.pod)
         stored = await self.bus.last(subjects.AVAILABILITY, subject)
-        record = PodRecord.decode(stored.data) if stored else None
+        try:
+            record = decode_at(PodRecord, stored.data, subject, home_of_record) if stored else None
+        except ValueError as error:
+            return refused(f"what is known of {wish.pod} cannot be read: {error}", field="pod")
         if record is not None and not record.gone and after.spec.module.name in record.modules:
             return None
         where = f"{after.namespace}/{after.name}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tranche.bus.port import Delivery
 from tranche.bus.rejection import keep_rejected
-from tranche.contract import subjects
 from tranche.contract.answer import refused
+from tranche.contract.placing import decode_at, home_of_progress
 from tranche.contract.progress import Progress
 from tranche_planner.desk import Desk, mark_of
 
@@ -20,9 +20,7 @@ class ProgressMessages:
         """One message. Raises Unavailable, Unknown or Conflict: it has to come again."""
         message, began = delivery.message, self._desk.runtime.clock.monotonic()
         try:
-            progress = Progress.decode(message.data)
-            if subjects.progress(progress.namespace, progress.name) != message.subject:
-                raise ValueError("it stands on the subject of another deployment")
+            progress = decode_at(Progress, message.data, message.subject, home_of_progress)
         except ValueError as error:
             answer = refused(f"this is no progress: {error}")
             await keep_rejected(self._desk.bus, message, answer)

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from tranche.bus.port import Bus, Request
 from tranche.contract import subjects
 from tranche.contract.answer import RefusedAnswer, refused
@@ -21,6 +23,7 @@ from tranche_planner.core.status import status
 from tranche_planner.core.wishes import read_fields, read_json
 from tranche_planner.desk import Desk
 from tranche_planner.previews import preview_of
+from tranche_planner.store import Unreadable
 
 LIMIT = 500
 PAGE_BYTES = 900_000
@@ -37,6 +40,7 @@ class Reads:
         self._desk = desk
         self._bus: Bus = desk.bus
         self._url_allow = url_allow
+        self._log = structlog.get_logger()
 
     def now(self) -> datetime:
         """The time, as documents keep it."""
@@ -90,7 +94,11 @@ class Reads:
         names = await self._desk.store.names(None if namespace == subjects.ALL_NAMESPACES else namespace)
 
         async def read(key: str) -> bytes | None:
-            held = await self._desk.store.load(*key.split("/", 1))
+            try:
+                held = await self._desk.store.load(*key.split("/", 1))
+            except Unreadable as error:
+                self._log.error("a deployment was left out of a list", deployment=key, error=str(error))
+                return None
             if held is None or held.value.deleted:
                 return None
             return status(held.value, self._desk.now()).encode()
@@ -106,7 +114,7 @@ class Reads:
             return document
         pool = document.namespace, document.spec.base
         found = await self._bus.subjects(subjects.AVAILABILITY, subjects.records_of(*pool))
-        names = sorted(subjects.read_pod(subject).pod for subject in found)
+        names = sorted(pod.pod for pod in subjects.read_pods(found))
 
         async def read(pod: str) -> bytes | None:
             stored = await self._bus.last(subjects.AVAILABILITY, subjects.record(*pool, pod))
@@ -136,7 +144,7 @@ class Reads:
             return document
         limit, after = min(asked[1].get("limit", LIMIT), LIMIT), asked[1].get("continue", "")
         all_ = history(document).revisions
-        left = [one for one in all_ if not after.isdigit() or one.revision > int(after)]
+        left = [one for one in all_ if not after.isdecimal() or one.revision > int(after)]
         more = str(left[limit - 1].revision) if len(left) > limit else None
         return _some(History(revisions=tuple(left[:limit]), continue_=more))
 

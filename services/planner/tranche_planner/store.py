@@ -15,6 +15,10 @@ _STREAM = subjects.bucket_stream(subjects.DOCUMENTS)
 _OWNERS = subjects.bucket_stream(subjects.OWNERS)
 
 
+class Unreadable(Unavailable):
+    """What is kept cannot be understood here: nothing is done with it, another planner may."""
+
+
 class Owner(Message):
     """Whose a module on a pool is. It ends when that deployment's generation was deleted, without a write."""
 
@@ -32,11 +36,11 @@ class Store:
         self._runtime = runtime
 
     async def load(self, namespace: str, name: str) -> Held[Document] | None:
-        """The document now. Raises Unavailable also where it cannot be understood: a newer release may."""
+        """The document now. Raises Unreadable where it cannot be understood: a newer release may."""
         try:
-            return await cas.read(self._bus, Document, _STREAM, _key(namespace, name))
+            return await cas.read(self._bus, Document, _STREAM, _key(namespace, name), home=_home)
         except Refused as error:
-            raise Unavailable(str(error)) from error
+            raise Unreadable(str(error)) from error
 
     async def save(self, document: Document, *, expect: int) -> Held[Document]:
         """Raises Conflict when it changed since it was loaded, Refused when it is too large."""
@@ -47,7 +51,7 @@ class Store:
         """Namespace and name of all documents, in order."""
         below = subjects.key(subjects.DOCUMENTS, *([namespace] if namespace else []))
         found = await self._bus.subjects(_STREAM, f"{below}.>")
-        return sorted((parts[0], parts[1]) for parts in map(subjects.read_key, found) if len(parts) == 2)
+        return sorted((parts[0], parts[1]) for parts in subjects.read_keys(found) if len(parts) == 2)
 
     async def own(self, document: Document) -> Owner | None:
         """Take the module on its pool for this new document; None, or the owner that has it.
@@ -83,6 +87,13 @@ class Store:
         if held is None or held.value.generation < owner.generation:
             return False
         return held.value.deleted or held.value.generation > owner.generation
+
+
+def _home(document: Document) -> str:
+    """Raises ValueError where the document makes no sense in itself."""
+    if fault := document.fault:
+        raise ValueError(fault)
+    return _key(document.namespace, document.name)
 
 
 def _key(namespace: str, name: str) -> str:

@@ -11,6 +11,7 @@ from tranche.bus.cas import Held
 from tranche.bus.port import Bus, Stored
 from tranche.contract import subjects
 from tranche.contract.ledger import Claim, Ledger
+from tranche.contract.placing import decode_at, home_of_record
 from tranche.contract.plan import ALL, Plan
 from tranche.contract.progress import Progress
 from tranche.contract.record import PodRecord
@@ -150,9 +151,11 @@ class _Pool:
         """Count with these records; the view then stands at the position."""
         for index, stored in enumerate(found, 1):
             try:
-                self._view.fold(PodRecord.decode(stored.data), stored.sequence)
+                record = decode_at(PodRecord, stored.data, stored.subject, home_of_record)
             except ValueError as error:
                 self._log.warning("a pod record cannot be read", subject=stored.subject, error=str(error))
+            else:
+                self._view.fold(record, stored.sequence)
             if index % FOLDED_AT_ONCE == 0:
                 await self._runtime.clock.sleep(0)
         self._view.position = max(self._view.position, position)

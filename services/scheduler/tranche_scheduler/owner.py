@@ -7,6 +7,7 @@ import structlog
 from tranche.bus.port import Stored
 from tranche.bus.spread import Key, Spread
 from tranche.contract import subjects
+from tranche.contract.placing import decode_at, home_of_plan
 from tranche.contract.plan import Plan
 from tranche.errors import TrancheError
 from tranche.runtime import Group, Task
@@ -79,7 +80,7 @@ class Owner:
 
     def _fold(self, stored: Stored) -> None:
         try:
-            plan = Plan.decode(stored.data)
+            plan = decode_at(Plan, stored.data, stored.subject, home_of_plan)
         except ValueError as error:
             log.warning("a plan cannot be read", subject=stored.subject, error=str(error))
             return

@@ -11,6 +11,7 @@ from tranche import __version__
 from tranche.bus.port import Bus, Endpoint, Request
 from tranche.contract import subjects
 from tranche.contract.answer import refused
+from tranche.contract.placing import decode_at, home_of_record
 from tranche.contract.preview import MOST_STEPS, LevelsQuestion
 from tranche.contract.record import PodRecord
 from tranche.errors import TrancheError
@@ -101,7 +102,7 @@ class Previews:
         async with self._bus.follow(subjects.AVAILABILITY, [records], start="last_per_subject") as follow:
             for index, stored in enumerate(await follow.catch_up(wait_s=CATCH_UP_S), 1):
                 try:
-                    record = PodRecord.decode(stored.data)
+                    record = decode_at(PodRecord, stored.data, stored.subject, home_of_record)
                 except ValueError as error:
                     log.warning("a pod record cannot be read", subject=stored.subject, error=str(error))
                     continue

@@ -9,6 +9,7 @@ from tranche.bus.cas import Held
 from tranche.bus.port import Bus
 from tranche.contract import subjects
 from tranche.contract.ledger import Claim, Ledger, Task
+from tranche.contract.placing import home_of_ledger
 from tranche.contract.progress import Progress
 from tranche.errors import Conflict, Full
 from tranche.runtime import Runtime
@@ -31,7 +32,7 @@ class PoolStore:
 
     async def read_ledger(self) -> Held[Ledger]:
         """The ledger now; a fresh one under sequence 0 where there is none."""
-        held = await cas.read(self._bus, Ledger, _POOLS, self._key)
+        held = await cas.read(self._bus, Ledger, _POOLS, self._key, home=home_of_ledger)
         return held if held is not None else Held(self._fresh(), 0)
 
     async def write_ledger(self, ledger: Ledger, *, expect: int) -> Held[Ledger]:

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from tranche.bus.port import Bus
 from tranche.contract.message import Message
+from tranche.contract.placing import Home, decode_at
 from tranche.contract.subjects import SCHEMA, SCHEMA_HEADER
 from tranche.errors import Conflict, Refused, Unavailable, Unknown
 from tranche.runtime import Runtime
@@ -32,16 +33,21 @@ class Held(Generic[M]):
     sequence: int
 
 
-async def read(bus: Bus, kind: type[M], stream: str, subject: str) -> Held[M] | None:
-    """The value now, from the stream's leader; None where there is none.
+async def read(
+    bus: Bus, kind: type[M], stream: str, subject: str, *, home: Home[M] | None = None
+) -> Held[M] | None:
+    """The value now, from the stream's leader; None where there is none. ``home``: where a value says that it
+    belongs.
 
-    Raises Unavailable or Unknown when it cannot be read, Refused when what is there is not of this kind.
+    Raises Unavailable or Unknown when it cannot be read, Refused when what is there is not of this kind, or
+    belongs elsewhere.
     """
     stored = await bus.last(stream, subject)
     if stored is None:
         return None
     try:
-        return Held(kind.decode(stored.data), stored.sequence)
+        value = decode_at(kind, stored.data, subject, home) if home else kind.decode(stored.data)
+        return Held(value, stored.sequence)
     except ValueError as error:
         raise Refused(f"{subject} holds no {kind.__name__} that can be read: {error}") from error
 

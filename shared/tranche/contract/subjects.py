@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from tranche.contract.names import token, untoken
@@ -109,6 +111,15 @@ def read_pod(subject: str) -> PodSubject:
     return PodSubject(untoken(parts[2]), untoken(parts[3]), untoken(parts[4]))
 
 
+def read_pods(found: Iterable[str]) -> list[PodSubject]:
+    """Of all these subjects; those that name no pod are left out."""
+    pods: list[PodSubject] = []
+    for subject in found:
+        with suppress(ValueError):
+            pods.append(read_pod(subject))
+    return pods
+
+
 def progress(namespace: str, name: str) -> str:
     return f"tranche.progress.{token(namespace)}.{token(name)}"
 
@@ -181,3 +192,16 @@ def read_key(subject: str) -> tuple[str, ...]:
     if len(parts) < 3 or parts[0] != "$KV":
         raise ValueError(f"{subject!r} is not a key of a bucket")
     return tuple(map(untoken, parts[2:]))
+
+
+def read_keys(found: Iterable[str]) -> list[tuple[str, ...]]:
+    """Of all these subjects; those that nobody would write are left out.
+
+    >>> read_keys(["$KV.tranche-pools.shop.web", "$KV.tranche-pools.=ZZ.web"])
+    [('shop', 'web')]
+    """
+    keys: list[tuple[str, ...]] = []
+    for subject in found:
+        with suppress(ValueError):
+            keys.append(read_key(subject))
+    return keys

@@ -18,6 +18,7 @@ import structlog
 
 from tranche.bus.port import Bus, Stored
 from tranche.contract import subjects
+from tranche.contract.placing import decode_at, home_of_record
 from tranche.contract.record import PodRecord
 from tranche.errors import TrancheError
 from tranche.runtime import Runtime
@@ -196,7 +197,7 @@ class HeartbeatPods:
 
     def _read(self, stored: Stored) -> None:
         try:
-            self.tell(PodRecord.decode(stored.data))
+            self.tell(decode_at(PodRecord, stored.data, stored.subject, home_of_record))
         except ValueError as error:
             log.warning("record_unreadable", subject=stored.subject, reason=str(error))
 

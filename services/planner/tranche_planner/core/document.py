@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tranche.contract.content import Content
+from tranche.contract.given import shown
 from tranche.contract.message import Message, Time
 from tranche.contract.plan import Plan
 from tranche.contract.progress import Problem, Progress
@@ -189,6 +190,23 @@ class Document(Message):
     last_replace: Mark = Mark()
     last_progress: Mark = Mark()
     nonce: str = ""
+
+    @property
+    def fault(self) -> str:
+        """What contradicts itself; empty: nothing does. A broken broker may hand out what nobody wrote."""
+        numbers = [one.content.revision for one in self.revisions]
+        for field, number in (("target", self.target), ("stable", self.stable)):
+            if number is not None and number not in numbers:
+                return f"{field}: got {shown(number)}; expected the number of a revision that is kept"
+        if not 0 <= self.rollout.current <= len(self.rollout.batches):
+            return (
+                f"rollout.current: got {shown(self.rollout.current)}; expected one of "
+                f"{len(self.rollout.batches)} batches"
+            )
+        for field, whose in (("plan", self.plan), ("progress", self.progress), ("spec", self.spec)):
+            if whose is not None and (whose.namespace, whose.name) != (self.namespace, self.name):
+                return f"{field}: got that of another deployment; expected this one's"
+        return ""
 
     @property
     def deleted(self) -> bool:
