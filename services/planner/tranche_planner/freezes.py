@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 
 import structlog
@@ -13,6 +12,8 @@ from tranche.bus.port import Bus, Stored
 from tranche.contract import subjects
 from tranche.contract.answer import AcceptedAnswer, RefusedAnswer, refused
 from tranche.contract.explanation import Freeze
+from tranche.contract.given import quoted
+from tranche.contract.message import LATEST
 from tranche.contract.subjects import ALL_NAMESPACES
 from tranche.errors import Conflict, TrancheError
 from tranche.runtime import Runtime
@@ -27,6 +28,8 @@ CATCH_UP_S = 5.0
 WAIT_S = 1.0
 AGAIN_S = 1.0
 TRIES = 10
+_OPERATION = "KV-Operation"
+"""The header of an entry that is none any more: removed or purged with the broker's own tools."""
 
 Changed = Callable[[str | None], Awaitable[None]]
 """Told the namespace whose freezes changed; None: all of them."""
@@ -121,12 +124,12 @@ class Freezes:
         """Whether something was changed. Raises Conflict when others keep changing it."""
         subject = subjects.key(subjects.FREEZES, scope)
         for _ in range(TRIES):
-            held = await cas.read(self._bus, Freeze, _STREAM, subject)
-            after = decide(held.value if held else None)
+            stored = await self._bus.last(_STREAM, subject)
+            after = decide(self._freeze_in(scope, stored) if stored else None)
             if after is None:
                 return False
             try:
-                expect = held.sequence if held else 0
+                expect = stored.sequence if stored else 0
                 await cas.swap(self._bus, self._runtime, _STREAM, subject, after, expect=expect)
             except Conflict:
                 continue
@@ -143,22 +146,35 @@ class Freezes:
 
     def _take(self, message: Stored) -> str | None:
         """Whose freezes a message changed."""
-        time = message.time.replace(microsecond=message.time.microsecond // 1000 * 1000)
-        mark = Mark(sequence=message.sequence, time=time)
+        mark = Mark(sequence=message.sequence, time=_milliseconds(message.time))
         if not self._mark.supersedes(mark):
             self._mark = mark
         try:
             (scope,) = subjects.read_key(message.subject)
         except ValueError:
             return None
-        self._known.pop(scope, None)
-        with suppress(ValueError):
-            self._known[scope] = Freeze.decode(message.data).but(namespace=scope)
+        if (freeze := self._freeze_in(scope, message)) is not None:
+            self._known[scope] = freeze
+        else:
+            self._known.pop(scope, None)
         return scope
 
+    def _freeze_in(self, scope: str, message: Stored) -> Freeze | None:
+        """The freeze in an entry of the bucket; None: somebody removed it. One that cannot be read holds until it
+        is lifted: nobody knows that it has ended."""
+        if _OPERATION in message.headers:
+            return None
+        try:
+            return Freeze.decode(message.data).but(namespace=scope)
+        except ValueError as error:
+            self._log.error(
+                "a freeze cannot be read: it holds until it is lifted", scope=scope, error=str(error)
+            )
+            reason = "its entry cannot be read"
+            return Freeze(namespace=scope, since=_milliseconds(message.time), reason=reason)
+
     def _now(self) -> datetime:
-        now = self._runtime.clock.now()
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return _milliseconds(self._runtime.clock.now())
 
 
 def read_until(text: str | None, now: datetime) -> datetime | RefusedAnswer | None:
@@ -171,10 +187,17 @@ def read_until(text: str | None, now: datetime) -> datetime | RefusedAnswer | No
         at = None
     if at is None or at.tzinfo is None:
         return refused(
-            f'got "{text}"; expected a time with its zone, as in 2026-01-31T09:30:00Z', field="until"
+            f"got {quoted(text)}; expected a time with its zone, as in 2026-01-31T09:30:00Z", field="until"
         )
+    if at.year > LATEST:
+        return refused(f"got {quoted(text)}; expected a time up to the year {LATEST}", field="until")
     if at <= now:
-        return refused(f'got "{text}"; expected a time to come, now is {in_words(now)}', field="until")
+        return refused(f"got {quoted(text)}; expected a time to come, now is {in_words(now)}", field="until")
+    return _milliseconds(at)
+
+
+def _milliseconds(at: datetime) -> datetime:
+    """The time as messages keep it: rounded down."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
