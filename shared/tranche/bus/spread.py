@@ -27,6 +27,8 @@ LOOK_S = 0.5
 TURN_S = LEASE_S - RENEW_S
 """A turn that takes longer is given up: the next one renews what it left."""
 HAND_BACK_S = 2.0
+ABANDONED_S = 2 * LEASE_S
+"""A lease that stands unchanged for so long ends by itself no more: nobody renews it, or nobody can read it."""
 PARALLEL = 32
 """Leases written at once."""
 _STREAM = subjects.bucket_stream(subjects.LEASES)
@@ -56,6 +58,14 @@ def _weight(key: Key, member: str) -> bytes:
     return blake2b("\0".join((*key, member)).encode(), digest_size=8).digest()
 
 
+def _holder(data: bytes) -> str:
+    """Whose the lease is; empty where that cannot be read."""
+    try:
+        return Lease.decode(data).holder
+    except ValueError:
+        return ""
+
+
 class Spread:
     """The part of a process in looking after keys. ``kind``: whose, e.g. ``scheduler``; ``instance``: who we are.
 
@@ -71,6 +81,8 @@ class Spread:
         self._instance = instance
         self._wanted: frozenset[Key] = frozenset()
         self._leases: dict[Key, _Held] = {}
+        self._others: dict[Key, tuple[int, float]] = {}
+        """Leases of others on keys that should be ours: the newest sequence, and since when it is that."""
         self._due: frozenset[Key] = frozenset()
         """The keys that should be ours by the newest list of members."""
         self._told: frozenset[Key] = frozenset()
@@ -86,9 +98,9 @@ class Spread:
         return frozenset(key for key, lease in self._leases.items() if lease.until > now)
 
     async def holder(self, key: Key) -> str | None:
-        """Who has a key now, wanted or not. Raises Unavailable, Unknown, Refused."""
-        there = await cas.read(self._bus, Lease, _STREAM, self._subject("key", key))
-        return there.value.holder if there is not None else None
+        """Who has a key now, wanted or not; empty where that cannot be read. Raises Unavailable, Unknown."""
+        there = await self._bus.last(_STREAM, self._subject("key", key))
+        return _holder(there.data) if there is not None else None
 
     def want(self, keys: Iterable[Key]) -> None:
         """The keys there are; new ones are seen to at once."""
@@ -142,7 +154,7 @@ class Spread:
     async def _members(self) -> list[str]:
         filter_ = f"{subjects.key(subjects.LEASES, self._kind, 'member')}.*"
         found = await self._bus.subjects(_STREAM, filter_)
-        return [subjects.read_key(subject)[2] for subject in found]
+        return [parts[2] for parts in subjects.read_keys(found)]
 
     async def _settle(self, key: Key) -> None:
         """Take, keep or give back one key; a failure is this key's alone, until the next turn."""
@@ -163,12 +175,21 @@ class Spread:
             await self._write(key, held.sequence if held else 0)
         except Conflict:
             self._leases.pop(key, None)
-            there = await cas.read(self._bus, Lease, _STREAM, self._subject("key", key))
+            there = await self._bus.last(_STREAM, self._subject("key", key))
             if there is None:
                 await self._write(key, 0)  # ours has ended, and nobody was faster
-            elif there.value.holder == self._instance:
-                await self._write(key, there.sequence)  # ours, by a write whose answer never came
+            elif _holder(there.data) == self._instance or self._abandoned(key, there.sequence):
+                await self._write(
+                    key, there.sequence
+                )  # ours, by a write whose answer never came; or nobody's
             # Else it is another's: its turn comes when the subject is empty.
+
+    def _abandoned(self, key: Key, sequence: int) -> bool:
+        """Whether a lease was not renewed for so long that it ought to have ended by itself."""
+        now = self._runtime.clock.monotonic()
+        seen, since = self._others.get(key, (0, now))
+        self._others[key] = (sequence, since if seen == sequence else now)
+        return seen == sequence and now - since >= ABANDONED_S
 
     async def _write(self, key: Key, expect: int) -> None:
         began = self._runtime.clock.monotonic()
@@ -179,6 +200,7 @@ class Spread:
             ttl_s=LEASE_S,
         )
         self._leases[key] = _Held(lease.sequence, began + LEASE_S)
+        self._others.pop(key, None)
 
     async def _release(self, key: Key) -> None:
         held = self._leases.pop(key, None)
