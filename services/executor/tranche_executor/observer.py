@@ -16,7 +16,7 @@ from tranche.bus.cas import Held
 from tranche.bus.port import Bus
 from tranche.bus.spread import Spread
 from tranche.contract.record import PodRecord
-from tranche.errors import Conflict, TrancheError
+from tranche.errors import Conflict, Refused, TrancheError
 from tranche.runtime import Group, Runtime
 from tranche_executor.arklet.client import ArkletClient
 from tranche_executor.base import Base
@@ -228,12 +228,18 @@ class Observer:
         try:
             for key in await self._records.known(pool):
                 if key not in self.source.pods():
-                    await self._bury(key)
+                    await self._bury_if_readable(key)
         except Conflict:
             self._swept.pop(pool, None)
         except TrancheError as error:
             log.warning("not_swept", pool=pool.base, reason=str(error))
             self._swept[pool] = self.runtime.clock.monotonic() - SWEEP_S + SOON_S
+
+    async def _bury_if_readable(self, key: PodKey) -> None:
+        try:
+            await self._bury(key)
+        except Refused as error:
+            log.warning("not_buried", pod=key.pod, reason=str(error))
 
     async def _bury(self, key: PodKey) -> None:
         held = await self._records.read(key)

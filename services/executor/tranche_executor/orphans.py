@@ -13,7 +13,7 @@ import structlog
 from tranche.bus.cas import Held
 from tranche.bus.spread import Spread
 from tranche.contract.record import PodRecord
-from tranche.errors import TrancheError
+from tranche.errors import Refused, TrancheError
 from tranche.runtime import Runtime
 from tranche_executor.arklet.client import ArkletClient
 from tranche_executor.base import Base
@@ -56,8 +56,15 @@ class Orphans:
 
     async def _round(self) -> None:
         pods = self.source.pods()
-        silent = {key for key in await self.records.known() if key not in pods and await self._is_silent(key)}
+        silent = {key for key in await self.records.known() if key not in pods and await self._is_lost(key)}
         self._silent_since = {key: at for key, at in self._silent_since.items() if key in silent}
+
+    async def _is_lost(self, key: PodKey) -> bool:
+        try:
+            return await self._is_silent(key)
+        except Refused as error:
+            log.warning("orphan_unreadable", pod=key.pod, reason=str(error))
+            return False
 
     async def _is_silent(self, key: PodKey) -> bool:
         held = await self.records.read(key)
