@@ -71,8 +71,7 @@ def take(view: PoolView, ledger: Ledger, now: datetime) -> Choice:
 def _claim(view: PoolView, plan: Plan, step: Step, token: int) -> Claim:
     record = view.record(step.pod)
     assert record is not None, "only pods with a record are chosen"
-    # Trusted values: validating them again would cost more than the choice.
-    return Claim.model_construct(
+    return Claim(
         pod=step.pod,
         uid=record.uid,
         deployment=plan.name,

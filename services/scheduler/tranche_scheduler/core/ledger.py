@@ -10,7 +10,7 @@ from tranche.contract.content import Content
 from tranche.contract.ledger import Claim, Ledger
 from tranche.contract.record import PodRecord
 from tranche_scheduler.core import history
-from tranche_scheduler.core.choice import choose
+from tranche_scheduler.core.choice import take
 from tranche_scheduler.core.pool import PoolView
 from tranche_scheduler.core.step import Blocked
 from tranche_scheduler.core.withdrawal import superseded
@@ -47,7 +47,7 @@ def proven_over(claim: Claim, record: PodRecord | None) -> bool:
 
 
 def play(view: PoolView, ledger: Ledger, revision: int, now: datetime, *, caught_up: bool) -> Round | Stale:
-    """The next ledger. The view knows the claims of ``ledger`` and is left as it was.
+    """The next ledger. The view knows the claims of ``ledger``, and afterwards those of the next one.
 
     ``revision``: KV revision of the ledger, 0 for one not written yet; ``caught_up`` as for
     ``history.sign_of_loss``.
@@ -61,13 +61,10 @@ def play(view: PoolView, ledger: Ledger, revision: int, now: datetime, *, caught
     kept = _without_proven(view, ledger.claims)
     value = value.but(noted=_noted(view, ledger), seen=view.position)
     view.fold_claims(kept)
-    try:
-        # Answers count as soon as they are proven: nothing else may come to start another round.
-        if value.frozen is not None and not history.answered(view, value.frozen):
-            return _ask(view, ledger, value, kept)
-        return _go_on(view, ledger, value.but(frozen=None), kept, now)
-    finally:
-        view.fold_claims(ledger.claims)
+    # Answers count as soon as they are proven: nothing else may come to start another round.
+    if value.frozen is not None and not history.answered(view, value.frozen):
+        return _ask(view, ledger, value, kept)
+    return _go_on(view, ledger, value.but(frozen=None), kept, now)
 
 
 def _ask(view: PoolView, ledger: Ledger, value: Ledger, kept: dict[str, Claim]) -> Round:
@@ -78,6 +75,7 @@ def _ask(view: PoolView, ledger: Ledger, value: Ledger, kept: dict[str, Claim]) 
         counter=max([value.counter, *(claim.token for claim in asked)]),
         contents=_contents(ledger, kept, (), ()),
     )
+    view.fold_claims(value.claims)
     return Round(value, _differs(ledger, value), asked)
 
 
@@ -86,7 +84,7 @@ def _go_on(view: PoolView, ledger: Ledger, value: Ledger, kept: dict[str, Claim]
     if withdrawn := _withdrawn(view, value):
         kept = kept | withdrawn
         view.fold_claims(kept)
-    choice = choose(view, value, now)
+    choice = take(view, value, now)
     value = value.but(
         claims=kept | {claim.pod: claim for claim in choice.claims},
         counter=max([value.counter, *(claim.token for claim in choice.claims)]),

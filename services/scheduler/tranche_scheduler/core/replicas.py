@@ -73,21 +73,32 @@ class Replicas:
             if was[index]:
                 totals[index] -= 1
         if was.present:
-            self.unavailable.discard(pod)
-            self.failed.discard(pod)
-            self.unready.discard(pod)
-        self.stuck.discard(pod)
+            if not was.available:
+                self.unavailable.remove(pod)
+            if was.failed:
+                self.failed.remove(pod)
+            if was.unready:
+                self.unready.remove(pod)
+        if was.stuck:
+            self.stuck.remove(pod)
         if was.foreign:
             self.foreign[was.foreign] -= 1
         if was.kind is not None:
             self._kinds[was.kind].remove(count, pod)
             if was.due is not None:
-                self._due[was.kind].remove((was.due, pod))
+                waiting = self._due[was.kind]
+                waiting.remove((was.due, pod))
+                if not waiting:
+                    del self._due[was.kind]
 
     def best(self, kinds: Iterable[Kind], direction: Direction) -> str | None:
         """The pod to take first among those of these kinds."""
-        heads = [head for kind in kinds if (head := self._kinds[kind].head(direction)) is not None]
-        return min(heads, key=lambda head: (direction * head[0], head[1]))[1] if heads else None
+        best: tuple[int, str] | None = None
+        for kind in kinds:
+            head = self._kinds[kind].head(direction)
+            if head is not None and (best is None or (direction * head[0], head[1]) < best):
+                best = direction * head[0], head[1]
+        return best[1] if best is not None else None
 
     def size(self, kinds: Iterable[Kind]) -> int:
         return sum(len(self._kinds[kind]) for kind in kinds)
@@ -103,4 +114,6 @@ class Replicas:
         return head[0] if head is not None else None
 
     def _first_due(self, kinds: Iterable[Kind]) -> tuple[datetime, str] | None:
-        return min((waiting[0] for kind in kinds if (waiting := self._due.get(kind))), default=None)
+        if not self._due:
+            return None
+        return min((self._due[kind][0] for kind in kinds if kind in self._due), default=None)

@@ -157,16 +157,19 @@ class Wants(Situation):
 
     def _replace_outdated(self, order: tuple[tuple[Kind, ...], ...]) -> Iterator[Step]:
         target = self.plan.target
-        for kinds in order if target else ():
-            while self.below_level() and (pod := self.replicas.best(kinds, self.rank.replace)):
-                assert target is not None
+        if target is None or not self.below_level():
+            return
+        for kinds in order:
+            while pod := self.replicas.best(kinds, self.rank.replace):
                 if kinds == (Kind.ADOPT,):
                     yield Step(pod, "observe", target)
-                    continue
-                step = self.bring(pod, target)
-                if step.costs and not self.affordable():
+                else:
+                    step = self.bring(pod, target)
+                    if step.costs and not self.affordable():
+                        return
+                    yield step
+                if not self.below_level():
                     return
-                yield step
 
     def _restore_stable(self) -> Iterator[Step]:
         """Stable replicas that are down and not to be updated yet."""
