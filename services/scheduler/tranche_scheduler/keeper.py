@@ -252,7 +252,7 @@ class _Pool:
         at: dict[int, float] = {}
         for claim in claims.values():
             last = self._handed_out.get(claim.token)
-            if last is None or now - last >= TASK_AGAIN_S:
+            if last is None or last + TASK_AGAIN_S <= now:  # as what is waited for below, to the last bit
                 due.append(claim)
                 last = now
             at[claim.token] = last
