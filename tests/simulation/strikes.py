@@ -115,16 +115,14 @@ class Striker:
     def _redeliver(self) -> bool:
         """A message that is being worked on is handed out again."""
         found = [
-            handed
+            (consumer, sequence)
             for consumer in self._world.broker.consumers.values()
-            for handed in consumer._handed.values()
-            if handed.until > self._world.loop.time()
+            for sequence in consumer.in_hand
         ]
         if not found:
             return False
-        self._dice.choice(found).until = self._world.loop.time()
-        for stream in self._world.broker.streams.values():
-            stream.bell.ring()
+        consumer, sequence = self._dice.choice(found)
+        consumer.lapse(sequence)
         return True
 
     def _forget(self) -> bool:
