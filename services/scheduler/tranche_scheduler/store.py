@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from tranche.bus import cas
 from tranche.bus.cas import Held
 from tranche.bus.port import Bus
@@ -11,7 +9,7 @@ from tranche.contract import subjects
 from tranche.contract.ledger import Claim, Ledger, Task
 from tranche.contract.placing import home_of_ledger
 from tranche.contract.progress import Progress
-from tranche.errors import Conflict, Full
+from tranche.errors import Conflict
 from tranche.runtime import Runtime
 from tranche_scheduler.core.progress import newer
 
@@ -40,11 +38,10 @@ class PoolStore:
         return await cas.swap(self._bus, self._runtime, _POOLS, self._key, ledger, expect=expect)
 
     async def publish_task(self, claim: Claim) -> None:
-        """Say that the pod has a claim; a task that is there already says so as well."""
+        """Say that the pod has a claim. Raises Full where a task of the pod is there already."""
         task = Task(namespace=self._namespace, base=self._base, pod=claim.pod, token=claim.token)
         subject = subjects.task(self._namespace, self._base, claim.pod)
-        with suppress(Full):
-            await self._bus.publish(subject, task.encode(), headers=cas.HEADERS)
+        await self._bus.publish(subject, task.encode(), headers=cas.HEADERS)
 
     async def say_progress(self, progress: Progress, *, ledger_revision: int) -> None:
         """Publish it unless what is there is newer; ``ledger_revision``: where the ledger stands now."""
