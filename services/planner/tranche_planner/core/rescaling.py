@@ -5,6 +5,7 @@ from __future__ import annotations
 from tranche.contract.plan import ALL
 from tranche_planner.core.batches import Counts, Release, releases
 from tranche_planner.core.document import Batch, Document
+from tranche_planner.core.plans import answered
 
 
 def batch_of(release: Release) -> Batch:
@@ -28,6 +29,31 @@ def rescaled(document: Document, before: int) -> Document:
     joins = document.stable is None
     present = min(batch.replicas, wanted) if joins else max(0, batch.replicas + wanted - before)
     return _cut_again(document, present, min(batch.updated, present), wanted)
+
+
+def installs_first(document: Document) -> Document | None:
+    """The running rollout with what is still missing installed before anything else is replaced; None: no need.
+
+    Where no pod could take a missing replica when the rollout was cut, or operations under way ended otherwise
+    than they were counted, its batch replaces while replicas are missing. Missing ones spend the budget, so once
+    they may be installed they have to come first, or both wait for each other for ever.
+    """
+    rollout, batch, progress = document.rollout, document.rollout.batch, document.progress
+    if batch is None or progress is None or batch.replicas == ALL or batch.updated == ALL:
+        return None
+    if progress.blocked != "BudgetExhausted" or progress.moving or not answered(document):
+        return None
+    left = batch.updated - progress.updated - progress.failed - progress.retrying
+    replicas = progress.present + min(left, progress.placeable)
+    if replicas <= batch.replicas:
+        return None
+    batches = tuple(
+        one
+        if index < rollout.current or one.replicas == ALL
+        else one.but(replicas=max(one.replicas, replicas))
+        for index, one in enumerate(rollout.batches, start=1)
+    )
+    return document.but(rollout=rollout.but(batches=batches))
 
 
 def followed(document: Document) -> Document:

@@ -12,7 +12,7 @@ from tranche_planner.core.document import Batch, Document, Mark, Rollout, Stopwa
 from tranche_planner.core.gates import gray_end, shut
 from tranche_planner.core.leaving import rolled_back
 from tranche_planner.core.plans import answered, plan_of
-from tranche_planner.core.rescaling import batch_of, followed
+from tranche_planner.core.rescaling import batch_of, followed, installs_first
 from tranche_planner.core.verification import (
     abandoned,
     degraded,
@@ -102,7 +102,7 @@ def _step(document: Document, now: datetime) -> Document:
         case "opening":
             return _open(document, now)
         case "releasing" if rollout.kind == "roll":
-            return _fail(document, now) or _verify(document, now)
+            return _fail(document, now) or installs_first(document) or _verify(document, now)
         case "releasing":
             return _end(document, now)
         case "over":

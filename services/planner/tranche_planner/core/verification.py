@@ -6,16 +6,22 @@ from tranche.contract.plan import ALL
 from tranche.contract.progress import Progress
 from tranche_planner.core.document import Document
 from tranche_planner.core.plans import answered, plan_of, threshold
+from tranche_planner.core.remembering import remembered
 
 
+@remembered
 def verified(document: Document) -> bool:
     """Whether the level the document asks for is reached, by a progress that answers that very plan."""
     if document.progress is None or not answered(document):
         return False
     plan = plan_of(document)
     progress = document.progress
+    replicas = plan.replicas
+    if document.stable is None and progress.updated + progress.failed >= plan.updated != ALL:
+        # With no stable there is nothing to make a lost replica at: it joins what is still to be released.
+        replicas = min(replicas, progress.present)
     return reached(
-        progress, replicas=plan.replicas, updated=plan.updated, threshold=threshold(document)
+        progress, replicas=replicas, updated=plan.updated, threshold=threshold(document)
     ) and not _barren(document, progress)
 
 
@@ -74,6 +80,7 @@ def unanswering(progress: Progress) -> tuple[str, ...]:
     return tuple(sorted(named))[: min(20, progress.present)]
 
 
+@remembered
 def given_up(document: Document) -> int:
     """Failed replicas that hold the rollout, or leave it Degraded once it is complete; 0 while it may go on."""
     progress, rollout = document.progress, document.rollout
