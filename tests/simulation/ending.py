@@ -1,4 +1,4 @@
-"""What must be true at the end: the bases are as wished, nothing is in flight, every event was answered (V1 to V3)."""
+"""What must be true at the end: bases as wished, nothing in flight, every event answered (V1 to V3)."""
 
 from __future__ import annotations
 
@@ -77,6 +77,8 @@ def _serving(world: World, person: Person) -> Counter[str]:
     for key, pod in world.inventory.pods.items():
         if key.base != person.base:
             continue
-        for version, state in world.inventory.bases[pod.address].base.modules().get(person.module, {}).items():
+        for version, state in (
+            world.inventory.bases[pod.address].base.modules().get(person.module, {}).items()
+        ):
             found[version if state.lower() == "activated" else f"{version} {state}"] += 1
     return found

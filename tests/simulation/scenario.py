@@ -96,7 +96,7 @@ def draw(seed: str) -> Scenario:
     dice = random.Random(f"{seed}/scenario")
     pools = tuple(_pool(dice, index) for index in range(1 if dice.random() < 0.85 else 2))
     people = _people(dice, pools)
-    lasts_s = 3.0 + dice.random() ** 2 * 25.0
+    lasts_s = 2.0 + dice.random() ** 2 * 20.0
     forgetful = dice.random() < 0.04
     rough = dice.random()
     return Scenario(
@@ -121,7 +121,7 @@ def _few(dice: random.Random, most: int) -> int:
 
 
 def _pool(dice: random.Random, index: int) -> PoolDraw:
-    pods = 1 + int(dice.random() ** 2.2 * 30)
+    pods = 1 + int(dice.random() ** 3.2 * 30)
     kind = dice.random()
     limits: tuple[int | None, ...]
     if kind < 0.5:
@@ -182,8 +182,10 @@ def _deeds(dice: random.Random, pool: PoolDraw, strategy: dict[str, Any]) -> tup
     deeds.append(Deed("apply", dice.random() * 2.0, settled, {"version": f"{version}.0.0"}))
     while dice.random() < 0.35 and len(deeds) < 5:
         verb = dice.choice(
-            ("apply", "apply", "scale", "gates", "abort", "pause", "restart", "undo", "retry", "replace")
-            + ("delete", "promote", "freeze", "again", "cutting")
+            (
+                *("apply", "apply", "scale", "gates", "abort", "pause", "restart", "undo"),
+                *("retry", "replace", "delete", "promote", "freeze", "again", "cutting"),
+            )
         )
         after, settled = dice.random() * 4.0, dice.random() < 0.3
         body: dict[str, Any] = {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.simulation.ending import unfinished
 from tests.simulation import logs
+from tests.simulation.ending import unfinished
 from tests.simulation.loop import Livelock
 from tests.simulation.oracle import Oracle, Rules, Violation
 from tests.simulation.people import Crowd
@@ -61,9 +61,7 @@ def play(scenario: Scenario, *, log: bool = False) -> Verdict:
     world = World(scenario.seed, limits=LIMITS, catalogue=Catalogue(no_web=frozenset(QUIET)))
     world.air.log = [] if log else None
     ungated = frozenset(
-        ("shop", person.name)
-        for person in scenario.people
-        if UNGATED & {deed.verb for deed in person.deeds}
+        ("shop", person.name) for person in scenario.people if UNGATED & {deed.verb for deed in person.deeds}
     )
     oracle = Oracle(world, Rules(ungated=ungated, forgetful=scenario.forgetful))
     with world.living():
