@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
-from tests.simulation.oracle import POOLS_STREAM, Oracle
+from tests.simulation.oracle import DOCUMENTS_STREAM, POOLS_STREAM
 from tests.simulation.scenario import NAMESPACE, Person, Scenario
 from tests.simulation.world import World
 from tranche.contract import subjects
@@ -12,11 +13,11 @@ from tranche.contract.ledger import Ledger
 from tranche_planner.core.document import Document
 
 
-def unfinished(world: World, scenario: Scenario, oracle: Oracle) -> list[tuple[str, str]]:
+def unfinished(world: World, scenario: Scenario) -> list[tuple[str, str]]:
     """What is not yet as it must be: rule and words; empty: all is done."""
     left: list[tuple[str, str]] = []
     for person in scenario.people:
-        if words := _deployment(world, oracle, person):
+        if words := _deployment(world, person):
             left.append(("V1", words))
     for pool in scenario.pools:
         if claims := _claims(world, pool.base):
@@ -35,11 +36,14 @@ def _claims(world: World, base: str) -> str:
     return ", ".join(f"{claim.op} on {pod}" for pod, claim in ledger.claims.items()) if ledger else ""
 
 
-def _deployment(world: World, oracle: Oracle, person: Person) -> str:
+def _deployment(world: World, person: Person) -> str:
     """Why a deployment is not at its end; empty: it is."""
     name = (NAMESPACE, person.name)
-    document = oracle.documents.get(name)
-    status = oracle.statuses.get(name)
+    # As it is kept now: a broker that forgot may have forgotten a wish.
+    kept = world.broker.streams[DOCUMENTS_STREAM].last(subjects.key(subjects.DOCUMENTS, *name))
+    said = world.broker.streams[subjects.STATUS].last(subjects.status(*name))
+    document = Document.decode(kept.data) if kept is not None else None
+    status = json.loads(said.data) if said is not None else None
     if document is None:
         return ""  # nothing was ever accepted
     where = "/".join(name)
@@ -48,6 +52,8 @@ def _deployment(world: World, oracle: Oracle, person: Person) -> str:
     told = f"{status['phase']}: {status['reason']}: {status['message']}"
     if (status["generation"], status["observedGeneration"]) != (document.generation, document.generation):
         return f"{where} is at generation {document.generation}, its status says otherwise ({told})"
+    if status["reason"] == "BudgetExhausted" and not status["budget"]["resolved"]:
+        return ""  # held for good by a promise of none, and it says so
     if status["phase"] not in ("Healthy", "Aborted", "Deleted"):
         return f"{where} is {told}"
     found = _serving(world, person)

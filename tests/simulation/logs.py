@@ -45,7 +45,9 @@ def surprise(event: str) -> None:
 def silence() -> None:
     """From here on."""
     structlog.configure(
-        processors=[], wrapper_class=Quiet, cache_logger_on_first_use=True  # type: ignore[arg-type]
+        processors=[],
+        wrapper_class=Quiet,
+        cache_logger_on_first_use=True,  # type: ignore[arg-type]
     )
     root = logging.getLogger()
     root.handlers[:] = [_Handler()]

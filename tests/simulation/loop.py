@@ -163,9 +163,7 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def _jump(self, until: float) -> bool:
         timers = self._timers
-        while timers and (
-            timers[0][2].dropped or ((p := timers[0][2].process) is not None and not p.alive)
-        ):
+        while timers and (timers[0][2].dropped or ((p := timers[0][2].process) is not None and not p.alive)):
             heapq.heappop(timers)
         if not timers or timers[0][0] > until:
             self._now = max(self._now, until)

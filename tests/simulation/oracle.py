@@ -92,8 +92,8 @@ class Oracle:
         self.documents: dict[Name, Document] = {}
         self.ledgers: dict[tuple[str, str], Ledger] = {}
         self.records: dict[PodKey, list[tuple[int, PodRecord]]] = defaultdict(list)
-        self.confirms: set[tuple[Name, int]] = set()
-        """Batches that somebody confirmed, of any generation."""
+        self.confirms: dict[tuple[Name, int], set[int]] = defaultdict(set)
+        """By batch: the generations it was confirmed for."""
         self.claims: dict[tuple[str, str, str, int], Claim] = {}
         """All that were ever written: namespace, base, epoch, token."""
         self.begun: dict[tuple[Name, int, int], float] = {}
@@ -134,9 +134,9 @@ class Oracle:
         if uid in self.seats and any(process.frozen for process in self.world.processes()):
             self.seats[uid].freezes += 1
 
-    def confirmed(self, name: Name, batch: int) -> None:
+    def confirmed(self, name: Name, generation: int, batch: int) -> None:
         """Somebody is about to confirm it."""
-        self.confirms.add((name, batch))
+        self.confirms[name, batch].add(generation)
 
     @property
     def now(self) -> float:
@@ -272,7 +272,10 @@ class Oracle:
         before = rollout.batches[claim.batch - 2] if claim.batch - 2 < len(rollout.batches) else None
         if before is not None and before.promoted_at is not None:
             return
-        if spec.need_confirm and (name, claim.batch - 1) not in self.confirms:
+        confirmed = self.confirms[name, claim.batch - 1]
+        if spec.need_confirm and not any(
+            rollout.first_generation <= generation <= claim.generation for generation in confirmed
+        ):
             self.broken("S6", f"{what} in batch {claim.batch}: nobody confirmed batch {claim.batch - 1}")
         ended = self.finished.get((name, claim.generation, claim.batch - 1))
         if spec.gray_time_s and ended is not None and self.now < ended + spec.gray_time_s - 0.001:
@@ -467,13 +470,23 @@ class Oracle:
         """S11: honest numbers, and a generation that was looked at."""
         name = (status["namespace"], status["name"])
         self.statuses[name] = status
-        for field_ in ("replicas", "updated", "available", "updatedAvailable", "unavailable", "failed", "moving"):
+        for field_ in (
+            "replicas",
+            "updated",
+            "available",
+            "updatedAvailable",
+            "unavailable",
+            "failed",
+            "moving",
+        ):
             if status[field_] < 0:
                 self.broken("S11", f"status of {'/'.join(name)} says {field_} {status[field_]}")
         if status["observedGeneration"] > status["generation"]:
             self.broken("S11", f"status of {'/'.join(name)} observed a generation that is not there")
         if status["phase"] == "Healthy" and status["unavailable"]:
-            self.broken("S11", f"status of {'/'.join(name)}: Healthy with {status['unavailable']} unavailable")
+            self.broken(
+                "S11", f"status of {'/'.join(name)}: Healthy with {status['unavailable']} unavailable"
+            )
         revision, observed = self.observed.get(name, (0, 0))
         if not self.rules.forgetful and status["documentRevision"] < revision:
             self.broken("S11", f"status of {'/'.join(name)} went back from document {revision}")

@@ -121,8 +121,7 @@ class Crowd:
                 batch += 1
             elif drawn < 0.2:
                 generation -= 1
-            else:
-                self._oracle.confirmed(name, batch)
+            self._oracle.confirmed(name, generation, batch)
             for _ in range(1 if drawn < 0.8 else 2):
                 await self._ask(client.confirm(*name, generation=generation, batch=batch, by="somebody"))
 

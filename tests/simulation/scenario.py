@@ -158,7 +158,7 @@ def _person(dice: random.Random, pool: PoolDraw, module: str, number: int) -> Pe
         "schedulingPolicy": dice.choice(("scatter", "stacking")),
         "maxUnavailable": dice.choice((1, 1, 2, 3, "50%", "100%", None)),
     }
-    if strategy["maxUnavailable"] == "50%" and 0 <= replicas < 2:
+    if strategy["maxUnavailable"] == "50%" and (pool.pods if peer else replicas) < 2:
         strategy["maxUnavailable"] = 1
     if dice.random() < 0.2:
         strategy["grayTime"] = dice.choice((1, 2, 5))

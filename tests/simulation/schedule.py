@@ -108,7 +108,7 @@ def _live(world: World, scenario: Scenario, oracle: Oracle, striker: Striker, cr
     ends = loop.time() + LONGEST_S
     while loop.time() < ends and not oracle.violations:
         loop.run_until(lambda: bool(oracle.violations), until=loop.time() + 1.0)
-        if not (left := unfinished(world, scenario, oracle)):
+        if not (left := unfinished(world, scenario)):
             return
     if not oracle.violations:
         rule, words = left[0]

@@ -283,5 +283,3 @@ class Striker:
             if not pod.ready or pod.labels.get(LABEL) != labels.get(LABEL):
                 world.inventory.put(replace(pod, ready=True, labels=labels))
                 self._oracle.relabel(pod.uid, wanted)
-
-

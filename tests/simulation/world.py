@@ -175,9 +175,7 @@ class World:
         elif service.name == "scheduler":
             await scheduler.work(service, SETTINGS)
         else:
-            client = ArkletClient(
-                AirTransport(self.air, self.inventory.bases.get), service.runtime.clock
-            )
+            client = ArkletClient(AirTransport(self.air, self.inventory.bases.get), service.runtime.clock)
             source = SimPods(self.inventory, self.air, service.runtime.clock)
             await execute(service, source, client, NoJars(), limits=self.limits, alone=True)
 
