@@ -101,19 +101,19 @@ class Campaign:
     async def run(self, label: str, kills: int) -> None:
         """Rounds until so many processes were struck here, or a promise was broken."""
         record, goal, number = self._record, self._record.kills + kills, 0
-        await self._round(label, number, ())
+        await self.round(label, number, ())
         keeping = asyncio.create_task(self._keep_alive())
         try:
             while record.kills < goal and not record.violations:
                 number += 1
                 dice = Random(f"{record.seed} strikes {label} {number}")
-                await self._round(label, number, [self._drawn(dice) for _ in range(dice.randint(1, 3))])
+                await self.round(label, number, [self._drawn(dice) for _ in range(dice.randint(1, 3))])
         finally:
             keeping.cancel()
             with suppress(asyncio.CancelledError):
                 await keeping
 
-    async def _round(self, label: str, number: int, drawn: Sequence[Strike]) -> None:
+    async def round(self, label: str, number: int, drawn: Sequence[Strike]) -> None:
         """Some rollouts with strikes in their middle, then the judgement."""
         dice = Random(f"{self._record.seed} wishes {label} {number}")
         stories = [Story(wish, self._standing.get(wish.name)) for wish in self._wishes(dice, number)]
