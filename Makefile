@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest -n $(or $(JOBS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test planted mutate check format docs up repeat lock clean
+.PHONY: help demo test planted mutate check format docs up repeat kills lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
