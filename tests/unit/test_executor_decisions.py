@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tranche.contract.content import Content
-from tranche.contract.ledger import Claim
-from tranche.contract.record import ModuleEntry, Operation, PodRecord, Serving
-from tranche_executor.arklet.failure import Cause, Failure
+from tests.unit.executor_desk import (
+    ACTIVE,
+    BROKEN,
+    IDLE,
+    NO,
+    NOW,
+    POD,
+    STARTING,
+    TARGET,
+    bizzes,
+    claim,
+    module,
+    record,
+)
+from tranche.contract.record import ModuleEntry, Serving
 from tranche_executor.arklet.operation import Operation as Recorded
 from tranche_executor.arklet.operation import OperationState
-from tranche_executor.arklet.wire import Biz, BizState, Bizzes
 from tranche_executor.core import admission, entry
 from tranche_executor.core.capacity import SPELLINGS, capacity
 from tranche_executor.core.fence import (
@@ -22,7 +32,6 @@ from tranche_executor.core.fence import (
     Forgotten,
     NeverRan,
     Outcome,
-    Refused,
     Running,
     Succeeded,
     Told,
@@ -31,59 +40,8 @@ from tranche_executor.core.fence import (
 )
 from tranche_executor.core.observation import Silence, changed, fold, gone, observe
 from tranche_executor.core.operation import MOST_ATTEMPTS, Situation, decide
-from tranche_executor.core.pod import Pod, PodKey
+from tranche_executor.core.pod import Pod
 from tranche_executor.core.step import Done, Failed, Install, Step, Switch, Uninstall, Wait
-
-NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
-POD = Pod(PodKey("shop", "web-base", "web-1"), "u1", "10.0.0.7:1238")
-TARGET = Content(revision=2, module="cart", version="2.0.0", url="http://m/cart-2.0.0.jar")
-NO = Refused(Failure(Cause.MODULE, False, "no bean"))
-ACTIVE, IDLE, BROKEN, STARTING = (
-    BizState.ACTIVATED,
-    BizState.DEACTIVATED,
-    BizState.BROKEN,
-    BizState.RESOLVED,
-)
-
-
-def claim(op: Any = "replace", **changes: Any) -> Claim:
-    given: dict[str, Any] = {"pod": "web-1", "uid": "u1", "deployment": "cart", "module": "cart"}
-    given |= {"generation": 2, "batch": 1, "op": op, "revision": 2, "token": 7}
-    return Claim(**{**given, **changes})
-
-
-def bizzes(*each: tuple[str, BizState] | tuple[str, str, BizState]) -> Bizzes:
-    return Bizzes(tuple(Biz(*one) if len(one) == 3 else Biz("cart", one[0], one[1]) for one in each))
-
-
-def record(step: str = "", attempt: int = 0, modules: dict[str, ModuleEntry] | None = None) -> PodRecord:
-    noted = Operation(
-        token=7,
-        uid="u1",
-        holder="e",
-        attempt=attempt or bool(step),
-        state="started",
-        op="replace",
-        deployment="cart",
-        epoch="e0",
-        step=step,
-    )
-    return PodRecord(
-        namespace="shop",
-        base="web-base",
-        pod="web-1",
-        uid="u1",
-        address="10.0.0.7:1238",
-        ready=True,
-        observed_at=NOW,
-        operation=noted,
-        modules=modules or {},
-    )
-
-
-def module(version: str = "1.0.0", revision: int = 1, state: Any = "available", **more: Any) -> ModuleEntry:
-    return ModuleEntry(version=version, revision=revision, state=state, since=NOW, **more)
-
 
 OURS = {"cart": module("2.0.0", 2)}
 
