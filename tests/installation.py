@@ -6,14 +6,15 @@ import asyncio
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import tranche
-from tests.processes import ServiceProcess
+from tests.processes import READY_TIMEOUT_S, ServiceProcess
 from tranche.bus.server import NatsServer, embedded_server
 from tranche.contract.status import Status
+from tranche.errors import Unavailable, Unknown
 from tranche_fleet.client import FleetControl
 from tranche_fleet.timeline import Timeline
 
@@ -54,6 +55,8 @@ class Installation:
         async with asyncio.TaskGroup() as group:
             for process in added:
                 group.create_task(process.start())
+        if planners:
+            await self._answered()
 
     async def stop(self) -> None:
         """End what still runs."""
@@ -71,6 +74,14 @@ class Installation:
     def words(self) -> str:
         """The ends of all logs, for a failing test."""
         return "\n".join(f"--- {name}\n{service.words()}" for name, service in self.services.items())
+
+    async def _answered(self) -> None:
+        """Until a planner answers: it has started a moment before that, a long one on a busy machine."""
+        async with tranche.connect(self.nats.url) as client, asyncio.timeout(READY_TIMEOUT_S):
+            while True:
+                with suppress(Unavailable, Unknown):
+                    await client.list()
+                    return
 
     def _arguments(self, module: str, pods: str | None) -> list[str]:
         wanted = pods or f"static:{self.inventory}"
