@@ -30,10 +30,12 @@ Trial = Callable[[], str]
 
 
 def allow(seconds: float) -> None:
-    """From now on the child has so long of the processor; then it is over. By the clock, which runs on while
-    others have the processor, it has far longer; 0: without end."""
+    """From now on the child has so long of the processor; then it is over. 0: without end.
+
+    By the clock, which runs on while others have the processor, it has ten minutes: that ends what waits for ever.
+    """
     signal.setitimer(signal.ITIMER_PROF, seconds)
-    signal.setitimer(signal.ITIMER_REAL, 30 + 20 * seconds if seconds else 0)
+    signal.setitimer(signal.ITIMER_REAL, 600 if seconds else 0)
 
 
 def judge(trials: Iterable[tuple[T, Trial]], jobs: int, told: Callable[[T, Judged], None]) -> None:

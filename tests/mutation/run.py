@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from tests.mutation.judging import Judged, judge
 from tests.mutation.mutants import Mutant, compiled, mutants
 from tests.mutation.results import KEPT, Key, Result, load, reasons, result, save
 from tests.mutation.sitting import Sitting, sit
+
+Told = Callable[[Mutant, Judged], None]
 
 
 class Broken(Exception):
@@ -32,21 +34,26 @@ def run(
     paths = {module: path for module, path in cores.modules(core).items() if module in wanted}
     sources = {module: path.read_text("utf8") for module, path in paths.items()}
     all_ = [one for module, source in sources.items() for one in mutants(module, source)]
-    noticed = _noticed(core) if again else {}
+    journal = KEPT / f"{core}.jsonl"
+    noticed = _noticed(core, journal) if again else {}
+    KEPT.mkdir(exist_ok=True)
+    journal.write_text("".join(_entry(key, judged) for key, judged in noticed.items()), "utf8")
     todo = [one for one in all_ if one.key not in noticed]
-    verdicts: dict[str, Judged] = {one.id: noticed[one.key] for one in all_ if one.key in noticed}
     progress = _Progress(core, len(todo))
 
     def told(mutant: Mutant, judged: Judged) -> None:
-        verdicts[mutant.id] = judged
+        with journal.open("a", encoding="utf8") as lines:
+            lines.write(_entry(mutant.key, judged))
         progress.step()
 
-    judged, later, failing, seconds = _in_session(core, paths, todo, jobs, progress)
-    verdicts |= judged
+    later, failing, seconds = _in_session(core, paths, todo, jobs, told, progress)
+    progress.done = len(todo) - len(later)
     by_id = {one.id: one for one in todo}
     live = {one: by_id[one] for one in later}
     _afresh(core, paths, sources, live, later, seconds, jobs, told)
     progress.end()
+    ended = _judged(journal)
+    verdicts = {one.id: ended[one.key] for one in all_ if one.key in ended}
     if missing := [one.id for one in all_ if one.id not in verdicts]:
         raise Broken(f"{len(missing)} mutants were not judged: {', '.join(missing[:5])}")
     known = reasons()
@@ -62,26 +69,40 @@ def _words(judged: Judged) -> tuple[str, str]:
     return judged.verdict, judged.by
 
 
-def _noticed(core: str) -> dict[Key, Judged]:
+def _entry(key: Key, judged: Judged) -> str:
+    return json.dumps([*key, judged.verdict, judged.by]) + "\n"
+
+
+def _judged(journal: Path) -> dict[Key, Judged]:
+    """What the journal of a run holds, also of one that was cut short."""
+    if not journal.exists():
+        return {}
+    lines = [json.loads(one) for one in journal.read_text("utf8").splitlines()]
     return {
-        one.key: Judged(one.verdict, one.by)  # type: ignore[arg-type]
-        for each in load(core).values()
-        for one in each
-        if one.verdict != "survived"
+        (module, place, before, after, nth): Judged(*rest)
+        for module, place, before, after, nth, *rest in lines
     }
 
 
+def _noticed(core: str, journal: Path) -> dict[Key, Judged]:
+    last = {one.key: Judged(one.verdict, one.by) for each in load(core).values() for one in each}  # type: ignore[arg-type]
+    return {key: one for key, one in (last | _judged(journal)).items() if one.verdict != "survived"}
+
+
 def _in_session(
-    core: str, paths: Mapping[str, Path], todo: list[Mutant], jobs: int, progress: _Progress
-) -> tuple[dict[str, Judged], dict[str, list[str]], list[str], dict[str, float]]:
-    """Fork a pytest session, which forks again for each mutant, and read what it found."""
-    KEPT.mkdir(exist_ok=True)
+    core: str, paths: Mapping[str, Path], todo: list[Mutant], jobs: int, told: Told, progress: _Progress
+) -> tuple[dict[str, list[str]], list[str], dict[str, float]]:
+    """Fork a pytest session, which forks again for each mutant.
+
+    Returns the mutants that are left to be imported anew, with the tests that may notice them; the tests that fail
+    without a mutant; and how many seconds each test takes.
+    """
     log, found = KEPT / f"{core}.log", KEPT / f"{core}.session.json"
     found.unlink(missing_ok=True)
     pid = os.fork()
     if pid == 0:
         try:
-            _session(core, paths, todo, jobs, progress, log, found)
+            _session(core, paths, todo, jobs, told, progress, log, found)
         except BaseException:
             traceback.print_exc()
         os._exit(0)
@@ -90,8 +111,7 @@ def _in_session(
         raise Broken(f"the session of {core} did not come to an end; {log.relative_to(cores.ROOT)} says why")
     given = json.loads(found.read_text("utf8"))
     found.unlink()
-    verdicts = {id_: Judged(*judged) for id_, judged in given["judged"].items()}
-    return verdicts, given["later"], given["failing"], given["seconds"]
+    return given["later"], given["failing"], given["seconds"]
 
 
 def _session(
@@ -99,6 +119,7 @@ def _session(
     paths: Mapping[str, Path],
     todo: list[Mutant],
     jobs: int,
+    told: Told,
     progress: _Progress,
     log: Path,
     found: Path,
@@ -107,19 +128,12 @@ def _session(
     handle = os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
-    judged: dict[str, tuple[str, str]] = {}
-
-    def told(mutant: Mutant, end: Judged) -> None:
-        judged[mutant.id] = _words(end)
-        progress.step()
-
     sitting = Sitting(paths, todo, jobs, told)
     if sit(cores.test_files(core), cores.WITHOUT, sitting) not in (0, 1):
         return
     found.write_text(
         json.dumps(
             {
-                "judged": judged,
                 "later": {mutant.id: tests for mutant, tests in sitting.later},
                 "failing": sitting.failing,
                 "seconds": sitting.seconds(),
@@ -137,7 +151,7 @@ def _afresh(
     later: Mapping[str, list[str]],
     seconds: Mapping[str, float],
     jobs: int,
-    told: Any,
+    told: Told,
 ) -> None:
     def at(module: str, code: Any, tests: list[str]) -> Any:
         return fresh.trial(cores.imported_as(core, module), str(paths[module]), code, tests, seconds)
