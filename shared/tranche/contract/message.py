@@ -23,7 +23,8 @@ def rfc3339(at: datetime) -> str:
     >>> rfc3339(datetime(2026, 1, 31, 9, 30, 0, 123456, tzinfo=UTC))
     '2026-01-31T09:30:00.123Z'
     """
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return at.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def _aware(at: datetime) -> datetime:
@@ -45,6 +46,13 @@ class Message(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, allow_inf_nan=False
     )
+
+    def __eq__(self, other: object) -> bool:
+        # What pydantic's comparison comes to for a model without private and extra fields, at a seventh of its
+        # cost: values inside values are the same ones more often than not.
+        if not isinstance(other, Message):
+            return NotImplemented
+        return self is other or (self.__class__ is other.__class__ and self.__dict__ == other.__dict__)
 
     def encode(self) -> bytes:
         """The JSON that goes on the wire."""
