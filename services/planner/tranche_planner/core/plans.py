@@ -8,8 +8,10 @@ from tranche.contract.content import Content
 from tranche.contract.plan import ALL, Plan
 from tranche.contract.quantity import max_unavailable, resolve_down
 from tranche_planner.core.document import Document
+from tranche_planner.core.remembering import remembered
 
 
+@remembered
 def plan_of(document: Document) -> Plan:
     """What the scheduler is to be told now, under the counter of the plan said last."""
     rollout, spec = document.rollout, document.spec
@@ -54,6 +56,7 @@ def same(one: Plan, other: Plan) -> bool:
     return one == other.but(revision=one.revision, seen_ledger=one.seen_ledger, nonce=one.nonce)
 
 
+@remembered
 def answered(document: Document) -> bool:
     """Whether the last progress answers the plan that the document means now."""
     plan, progress = document.plan, document.progress
