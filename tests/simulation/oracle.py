@@ -99,7 +99,7 @@ class Oracle:
         self.begun: dict[tuple[Name, int, int], float] = {}
         """When the first replica of a generation's batch was disturbed."""
         self.finished: dict[tuple[Name, int, int], float] = {}
-        """When the first disturbance of a generation's batch was over."""
+        """When the first disturbance of a rollout's batch was over; by the rollout's first generation."""
         self.replaced = 0
         self.generations: dict[Name, int] = defaultdict(int)
         self.observed: dict[Name, tuple[int, int]] = {}
@@ -183,8 +183,8 @@ class Oracle:
         if command.ended_at is None:
             return False
         if (claim := self._claim_of(seat, command)) is not None:
-            batch = ((seat.key.namespace, claim.deployment), claim.generation, claim.batch)
-            self.finished.setdefault(batch, self.now)
+            name = (seat.key.namespace, claim.deployment)
+            self.finished.setdefault((name, self._rollout(name, claim.generation), claim.batch), self.now)
         return True
 
     def _claim_of(self, seat: Seat, command: Command) -> Claim | None:
@@ -277,13 +277,19 @@ class Oracle:
             rollout.first_generation <= generation <= claim.generation for generation in confirmed
         ):
             self.broken("S6", f"{what} in batch {claim.batch}: nobody confirmed batch {claim.batch - 1}")
-        ended = self.finished.get((name, claim.generation, claim.batch - 1))
+        ended = self.finished.get((name, self._rollout(name, claim.generation), claim.batch - 1))
         if spec.gray_time_s and ended is not None and self.now < ended + spec.gray_time_s - 0.001:
             self.broken(
                 "S6",
                 f"{what} in batch {claim.batch} {self.now - ended:.3f} s after the first replica of the batch "
                 f"before was finished; grayTime is {spec.gray_time_s} s",
             )
+
+    def _rollout(self, name: Name, generation: int) -> int:
+        """The first generation of the rollout that a generation belongs to, as far as that is known."""
+        document = self.documents.get(name)
+        first = document.rollout.first_generation if document is not None else generation
+        return min(first, generation)
 
     def _judge_capacity(self, seat: Seat, command: Command, what: str) -> None:
         """S4: a module that is not there yet needs a slot."""

@@ -275,3 +275,15 @@ def test_stuck_operations_are_counted() -> None:
     story.round()
     story.put(old("a")[0].but(operation=operation(story.ledger.claims["a"].token, "stuck")))
     assert story.counts().stuck == 1
+
+
+def test_where_an_interrupted_rollout_left_one_too_many_on_every_pod_it_makes_the_place() -> None:
+    story = Story(old("a", "b"))
+    story.tell(replicas=2, wanted=1, updated=1, **PAIRS)
+    assert story.begins() == ["remove a"], "nobody misses it: one is wanted and two are there"
+    assert story.counts().available == 1
+    story.end("a")
+    assert story.begins() == ["install a"]
+    story.end("a")
+    story.tell(replicas=1, wanted=1, **PAIRS)
+    assert story.begins() == ["remove b"]

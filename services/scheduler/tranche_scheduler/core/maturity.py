@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from tranche.contract.plan import Plan
 from tranche.contract.record import ModuleEntry, PodRecord
+from tranche_scheduler.core.content import of_target
 
 LOOK_AGAIN = timedelta(seconds=1)
 """Clocks differ: a look that came too early by the pod's own record is repeated after this long."""
@@ -23,7 +24,7 @@ def matures_at(record: PodRecord, entry: ModuleEntry, plan: Plan) -> datetime | 
     nobody by: the look itself is what is due. Replicas at another revision count as they are.
     """
     seconds = min_ready(plan)
-    if not seconds or entry.state != "available" or entry.revision not in plan.target_revisions:
+    if not seconds or entry.state != "available" or not of_target(entry, plan):
         return None
     ripe = entry.since + timedelta(seconds=seconds)
     if record.observed_at >= ripe:

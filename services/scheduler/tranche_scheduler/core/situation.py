@@ -7,6 +7,7 @@ from datetime import datetime
 from tranche.contract.content import Content
 from tranche.contract.plan import ALL, Plan
 from tranche_scheduler.core.budget import Budget, budget_of
+from tranche_scheduler.core.content import of_target
 from tranche_scheduler.core.placement import RANK
 from tranche_scheduler.core.pool import PoolView
 from tranche_scheduler.core.standing import Kind
@@ -83,7 +84,7 @@ class Situation:
     def of_target(self, pod: str) -> bool:
         record = self.view.record(pod)
         entry = record.modules.get(self.plan.module) if record else None
-        return self.below_level() or (entry is not None and entry.revision in self.plan.target_revisions)
+        return self.below_level() or (entry is not None and of_target(entry, self.plan))
 
     def why_short(self, short: int) -> str:
         """In counts, why the pods without the module were refused (design 1.5)."""

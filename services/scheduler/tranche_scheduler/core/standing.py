@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tranche.contract.ledger import Claim
 from tranche.contract.plan import Plan
 from tranche.contract.record import ModuleEntry, PodRecord
-from tranche_scheduler.core import retry
+from tranche_scheduler.core import content, retry
 from tranche_scheduler.core.eviction import evicted, evicted_pods
 from tranche_scheduler.core.maturity import matures_at
 
@@ -125,7 +125,7 @@ def standing(record: PodRecord, claim: Claim | None, plan: Plan) -> Standing:
         return Standing()
     present = entry is not None
     failed = entry is not None and entry.state == "failed"
-    of_target = entry is not None and entry.revision in plan.target_revisions
+    of_target = entry is not None and content.of_target(entry, plan)
     updated = of_target and not failed
     disturbed = mine is not None and (mine.costs or mine.op == "remove")
     runs = entry is not None and record.ready and entry.serves and not disturbed
@@ -211,8 +211,8 @@ def _kind(entry: ModuleEntry, plan: Plan, matures: datetime | None, leaves: bool
         return Kind.EVICTED if entry.serves else Kind.EVICTED_DOWN
     if matures is not None:
         return Kind.MATURING
-    of_target = entry.revision in plan.target_revisions
-    of_stable = entry.revision in plan.stable_revisions
+    of_target = content.of_target(entry, plan)
+    of_stable = content.of_stable(entry, plan)
     if entry.state == "failed":
         if entry.reason == "UninstallFailed":
             return Kind.UNREMOVED

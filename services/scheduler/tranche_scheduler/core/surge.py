@@ -74,12 +74,23 @@ def install_elsewhere(situation: Situation) -> Iterator[Step]:
         pod = view.seat(plan.name, situation.rank.install)
         if pod is None:
             if not extra + removing:
+                if (surplus := _surplus(situation)) is not None:
+                    # Left by an earlier rollout: it makes the place.
+                    yield Step(surplus, "remove", costs=situation.available(surplus))
+                    return
                 words = (
                     f"{situation.why_short(1)}; scaleup_then_scaledown needs a free pod for the new replica"
                 )
                 situation.blocked = Blocked("InsufficientCapacity", words, 1)
             return
         yield Step(pod, "install", plan.target)
+
+
+def _surplus(situation: Situation) -> str | None:
+    """An old replica above what is wanted, which nobody misses; None: there is none."""
+    if situation.count("available") <= situation.budget.wanted:
+        return None
+    return situation.first_removed((OLD,))
 
 
 def _old(situation: Situation) -> int:

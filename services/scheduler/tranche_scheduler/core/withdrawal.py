@@ -8,6 +8,7 @@ from tranche.contract.ledger import Claim
 from tranche.contract.plan import ALL, Plan
 from tranche.contract.record import PodRecord
 from tranche_scheduler.core.budget import budget_of
+from tranche_scheduler.core.content import of_target
 from tranche_scheduler.core.eviction import evicted_pods
 from tranche_scheduler.core.pool import PoolView
 from tranche_scheduler.core.standing import queued
@@ -79,7 +80,7 @@ def _raises(view: PoolView, plan: Plan, claim: Claim) -> bool:
 
 def _tried_already(record: PodRecord | None, plan: Plan) -> bool:
     entry = record.modules.get(plan.module) if record else None
-    return entry is not None and entry.revision in plan.target_revisions
+    return entry is not None and of_target(entry, plan)
 
 
 def _against_count(view: PoolView, plan: Plan, left: list[Claim], gone: set[str]) -> Iterator[str]:
