@@ -15,7 +15,7 @@ from tranche.bus.memory import MemoryBroker, MemoryBus
 from tranche.bus.nats import connect
 from tranche.bus.port import Bus
 from tranche.bus.server import NatsServer, embedded_server
-from tranche.bus.spread import LEASE_S, RENEW_S, Key, Spread, first_choice
+from tranche.bus.spread import ABANDONED_S, LEASE_S, RENEW_S, Key, Lease, Spread, first_choice
 from tranche.contract import subjects
 from tranche.errors import Unknown
 from tranche.runtime import Runtime, system_runtime
@@ -203,6 +203,32 @@ async def test_who_is_cut_off_knows_that_its_leases_have_ended(memory: Ground) -
         one.bus.mend()
         await memory.until(lambda: one.held == KEYS, within_s=RENEW_S + 1)
         await memory.until(one.spread.changed.is_set, within_s=0.5)
+
+
+@pytest.mark.parametrize("died", ["before the others came", "after them"])
+async def test_the_dead_whose_leases_do_not_end_leave_nothing_alone(memory: Ground, died: str) -> None:
+    """As after a kill of the server, which then ends none of the leases it had before."""
+    living, stands_s = ("one", "two"), 0.0
+
+    async def listed() -> int:
+        return len(await bus.subjects(LEASES[0].name, "$KV.tranche-leases.scheduler.member.>"))
+
+    async with memory.connected("dead") as bus:
+        ghost = "$KV.tranche-leases.scheduler.member.ghost"
+        assert fair("ghost", *living, "ghost"), "it would have a share"
+        await bus.publish(ghost, Lease(holder="ghost").encode())
+        if died == "before the others came":
+            stands_s = ABANDONED_S + 1
+            await memory.runtime.clock.sleep(stands_s)
+        async with Member(memory, "one") as one, Member(memory, "two") as two:
+            took = await memory.until(
+                lambda: one.held | two.held == KEYS, within_s=ABANDONED_S + LEASE_S + RENEW_S
+            )
+            assert (took < RENEW_S) == bool(stands_s)
+            assert await listed() == 2, "nobody has to look at it again"
+            for _ in range(60):
+                await memory.runtime.clock.sleep(0.5)
+                assert (one.held, two.held) == (fair("one", *living), fair("two", *living)), "the living stay"
 
 
 async def test_a_key_that_nobody_answers_for_keeps_no_other_from_being_renewed(memory: Ground) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from tranche.bus import cas
@@ -87,6 +89,8 @@ class Spread:
         """The keys that should be ours by the newest list of members."""
         self._told: frozenset[Key] = frozenset()
         """What was held when ``changed`` was last looked after."""
+        self._looked_at: float | None = None
+        """When it was last looked for members that are dead, and listed all the same."""
         self._slots = asyncio.Semaphore(PARALLEL)
         self._wake = asyncio.Event()
         self.changed = asyncio.Event()
@@ -152,9 +156,37 @@ class Spread:
         await self._bus.publish(subject, Lease(holder=self._instance).encode(), ttl_s=LEASE_S)
 
     async def _members(self) -> list[str]:
+        """Who is alive."""
         filter_ = f"{subjects.key(subjects.LEASES, self._kind, 'member')}.*"
-        found = await self._bus.subjects(_STREAM, filter_)
-        return [parts[2] for parts in subjects.read_keys(found)]
+        found = [parts[2] for parts in subjects.read_keys(await self._bus.subjects(_STREAM, filter_))]
+        now = self._runtime.clock.monotonic()
+        if self._looked_at is None or now - self._looked_at >= LEASE_S:
+            dead = await self._dead(found)
+            for member in dead:
+                log.warning("%s %s is dead, its lease did not end by itself: removing it", self._kind, member)
+                await self._bus.purge(_STREAM, self._subject("member", (member,)))
+            found = [member for member in found if member not in dead]
+            self._looked_at = now
+        return found
+
+    async def _dead(self, members: Iterable[str]) -> set[str]:
+        """Those whose lease ought to have ended long ago: a server that was killed may end none of its old ones
+        any more. Told by the broker's clock alone; ours was renewed just now."""
+        said: dict[str, datetime] = {}
+        async with self._runtime.tasks.group() as group:
+            for member in members:
+                group.spawn(self._look_at(member, said), name=f"look at {member}")
+        now = said.get(self._instance)
+        if now is None:
+            return set()
+        return {member for member, at in said.items() if now - at >= timedelta(seconds=ABANDONED_S)}
+
+    async def _look_at(self, member: str, said: dict[str, datetime]) -> None:
+        """When a member said last that it is alive; nothing where that cannot be told."""
+        async with self._slots:
+            with suppress(TrancheError):
+                if stored := await self._bus.last(_STREAM, self._subject("member", (member,))):
+                    said[member] = stored.time
 
     async def _settle(self, key: Key) -> None:
         """Take, keep or give back one key; a failure is this key's alone, until the next turn."""
