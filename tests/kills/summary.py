@@ -16,6 +16,12 @@ def summary(record: Record) -> str:
     servers = [took for name, took in ready if name.startswith("nats")]
     services = [took for name, took in ready if not name.startswith("nats")]
     unmeasured = Counter(one.unmeasured for one in backs if one.unmeasured)
+    worked = [
+        max(0.0, back.goes_on_s - max(one.ready_s.values(), default=0.0))
+        for round_ in record.rounds
+        for one, back in zip(round_.struck, round_.recoveries, strict=True)
+        if back.goes_on_s is not None
+    ]
     late = [late_s for round_ in record.rounds for late_s in round_.late_starts_s]
     again = sum(len(story.asked_again) for story in stories)
     turns = Counter(story.turned or "to its end" for story in stories)
@@ -29,6 +35,7 @@ def summary(record: Record) -> str:
             f"{record.commands.total()} changes carried out by the bases",
             f"violations: {len(record.violations)}",
             _row("work goes on after", [one.goes_on_s for one in backs if one.goes_on_s is not None]),
+            _row("  from when all the killed are ready", worked),
             _row("longest standstill", [one.standstill_s for one in backs if one.standstill_s is not None]),
             *(["  not measured: " + _counted(unmeasured)] if unmeasured else []),
             _row("a killed service is ready", services),
