@@ -49,6 +49,9 @@ class Letters:
         self, subject: str, data: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None
     ) -> None:
         """Send without an answer. Raises Unavailable or Refused when nothing was sent."""
+        if headers_size(headers or {}) + len(data) > self.client.max_payload:
+            # nats-py counts the data only, and the server ends the connection for good.
+            raise unsent(vendor.MaxPayloadError(), subject)
         try:
             await self.client.publish(subject, data, reply, dict(headers) if headers else None)
         except vendor.Error as error:
@@ -124,6 +127,15 @@ class Letters:
         question = self._open.get(message.subject[len(self._prefix) :])
         if question is not None and not question.answer.done():
             question.answer.set_result(message)
+
+
+def headers_size(headers: Mapping[str, str]) -> int:
+    """Bytes of the headers on the wire.
+
+    >>> headers_size({}), headers_size({"A": "b"})
+    (0, 18)
+    """
+    return sum(len(f"{name}: {text}\r\n".encode()) for name, text in headers.items()) + 12 if headers else 0
 
 
 def answered(message: Msg, subject: str) -> dict[str, Any]:
