@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 LINGER_S = 2.0
 """A waiting request is renewed so often: one that the server has lost costs no more than this."""
+GLANCE_S = 0.02
+"""A request for what is there ends after this: where as many as allowed are in hand already the server answers
+nothing, and one without an end would take messages later, for nobody."""
 ANSWER_S = 1.0
 """The server ends a request in time; so much later we no longer believe in it."""
 PAUSE_S = 0.2
@@ -103,10 +106,11 @@ class NatsPull:
 
     async def _ask(self, batch: int, linger_s: float, deadline: float) -> list[Delivery]:
         """One request and what it brought; mends what stands in its way."""
-        body = {"batch": batch, "expires": int(linger_s * NANOSECONDS)} if linger_s else None
+        open_s = linger_s or GLANCE_S
+        body = {"batch": batch, "expires": int(open_s * NANOSECONDS), "no_wait": not linger_s}
         try:
-            await self._mailbox.request(body or {"batch": batch, "no_wait": True})
-            got, end = await self._gather(batch, linger_s + ANSWER_S)
+            await self._mailbox.request(body)
+            got, end = await self._gather(batch, open_s + ANSWER_S)
             if not got and end == NOBODY_THERE:
                 await self._mend()
         except (Unavailable, Unknown):
