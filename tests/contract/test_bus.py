@@ -14,7 +14,7 @@ from tranche.bus.memory import MemoryBroker, MemoryBus
 from tranche.bus.nats import connect
 from tranche.bus.port import Bus, ConsumerSpec, Delivery, Endpoint, Follow, Pull, Request, Stored, StreamSpec
 from tranche.bus.server import embedded_server
-from tranche.errors import Conflict, Full, Refused, Unavailable, Unknown
+from tranche.errors import Conflict, Full, LostHistory, Refused, Unavailable, Unknown
 from tranche.runtime import system_runtime
 
 RUNTIME = system_runtime()
@@ -35,7 +35,9 @@ TASKS = StreamSpec(
 EVENTS = StreamSpec("EVENTS", ("events.>",))
 TABLE = StreamSpec("KV_table", ("$KV.table.>",), max_per_subject=1, discard="new", message_ttl=True)
 WAKE = StreamSpec("WAKE", ("wake.*", "schedule.*"), max_per_subject=1, schedules=True, message_ttl=True)
-STREAMS = (TASKS, EVENTS, TABLE, WAKE)
+SMALL = StreamSpec("SMALL", ("small.*",), max_per_subject=1, discard="new", max_bytes=150)
+SHORT = StreamSpec("SHORT", ("short.*",), max_message_bytes=64)
+STREAMS = (TASKS, EVENTS, TABLE, WAKE, SMALL, SHORT)
 
 Connect = Callable[[], Awaitable[Bus]]
 
@@ -104,6 +106,19 @@ async def test_what_is_published_is_kept_with_its_sequence(bus: Bus) -> None:
     assert (kept.subject, kept.sequence, kept.data) == ("events.a", 1, b"one")
     assert kept.headers["Tranche-Schema"] == "1"
     assert before - timedelta(seconds=1) < kept.time < CLOCK.now() + timedelta(seconds=1)
+
+
+async def test_what_was_asked_of_the_stream_stands_in_the_headers(bus: Bus) -> None:
+    await bus.publish("$KV.table.a", b"", expect=0, msg_id="a-1", ttl_s=5.2, headers={"Tranche-Schema": "1"})
+
+    kept = await bus.last("KV_table", "$KV.table.a")
+    assert kept is not None
+    assert kept.headers == {
+        "Tranche-Schema": "1",
+        "Nats-Expected-Last-Subject-Sequence": "0",
+        "Nats-Msg-Id": "a-1",
+        "Nats-TTL": "6s",
+    }
 
 
 async def test_an_empty_message_is_a_message(bus: Bus) -> None:
@@ -183,6 +198,16 @@ async def test_the_same_id_is_stored_once(bus: Bus) -> None:
     assert await bus.subjects("EVENTS", "events.>") == {"events.a": 2}
 
 
+async def test_an_id_is_remembered_no_longer_than_its_message(bus: Bus) -> None:
+    await bus.ensure([StreamSpec("AGING", ("aging.*",), max_age_s=0.5)], replicas=1, create=True)
+    await bus.publish("aging.a", b"one", msg_id="a-1")
+
+    async def stored_anew() -> bool:
+        return await bus.publish("aging.a", b"one", msg_id="a-1") == 2
+
+    await eventually(stored_anew)
+
+
 async def test_a_message_ends_when_its_time_is_over_unless_renewed(bus: Bus) -> None:
     await bus.publish("$KV.table.lease", b"mine", ttl_s=1)
     await bus.publish("$KV.table.for-ever", b"mine")
@@ -227,6 +252,37 @@ async def test_a_message_larger_than_allowed_is_refused(bus: Bus) -> None:
         await bus.publish("events.a", b"x" * (1_048_576 + 1))
 
 
+async def test_headers_count_as_part_of_a_message(bus: Bus) -> None:
+    """A server ends the connection of whoever sends it too much."""
+    with pytest.raises(Refused, match=r"events\.a"):
+        await bus.publish("events.a", b"x" * 1_048_576, headers={"Tranche-Schema": "1"})
+    with pytest.raises(Refused, match=r"short\.a"):
+        await bus.publish("short.a", b"x" * 64, headers={"Tranche-Schema": "1"})
+
+    assert await bus.publish("events.a", b"x") == 1
+    assert await bus.publish("short.a", b"x" * 64) == 1
+
+
+async def test_what_can_never_be_stored_is_refused_whatever_it_expects(bus: Bus) -> None:
+    with pytest.raises(Refused):
+        await bus.publish("short.a", b"x" * 65, expect=7)
+    with pytest.raises(Refused):
+        await bus.publish("events.a", b"", expect=7, ttl_s=1)
+    await bus.publish("events.a", b"", msg_id="a")
+    with pytest.raises(Refused):
+        await bus.publish("events.a", b"", msg_id="a", ttl_s=1)
+
+
+async def test_a_full_table_takes_what_is_no_larger_than_what_it_replaces(bus: Bus) -> None:
+    await bus.publish("small.a", b"x" * 100)
+
+    with pytest.raises(Unavailable, match=r"small\.b"):
+        await bus.publish("small.b", b"x")
+    with pytest.raises(Unavailable, match=r"small\.a"):
+        await bus.publish("small.a", b"x" * 101)
+    assert await bus.publish("small.a", b"y" * 100) == 2
+
+
 # --- reading ---
 
 
@@ -234,7 +290,8 @@ async def test_nothing_is_none(bus: Bus) -> None:
     assert await bus.last("EVENTS", "events.a") is None
     assert await bus.subjects("EVENTS", "events.>") == {}
     state = await bus.state("EVENTS")
-    assert (state.last_sequence, state.messages) == (0, 0)
+    assert abs((state.at - datetime.now(UTC)).total_seconds()) < 60, "and when it was told"
+    assert (state.first_sequence, state.last_sequence, state.messages) == (0, 0, 0)
 
 
 async def test_a_stream_that_is_not_there_is_unavailable(bus: Bus) -> None:
@@ -305,6 +362,24 @@ async def test_the_newest_schedule_replaces_the_one_before(bus: Bus) -> None:
 
         assert [one.subject for one in await read(follow, 1)] == ["wake.b"]
         assert await follow.next(wait_s=0.1) == []
+
+
+async def test_whatever_comes_to_its_subject_replaces_a_schedule(bus: Bus) -> None:
+    await bus.ensure([StreamSpec("MANY", ("many.*",), schedules=True)], replicas=1, create=True)
+    soon = CLOCK.now() + timedelta(seconds=0.2)
+    async with bus.follow("MANY", ["many.a", "many.b"], start="new") as follow:
+        await bus.schedule("many.schedule-a", b"due", at=soon, target="many.a")
+        await bus.schedule("many.schedule-b", b"due", at=soon, target="many.b")
+        await bus.publish("many.schedule-a", b"in its stead")
+
+        assert [one.subject for one in await read(follow, 1)] == ["many.b"]
+        assert await follow.next(wait_s=0.1) == []
+
+
+@pytest.mark.parametrize("target", ["events.a", "schedule.a"])
+async def test_a_schedule_for_another_stream_or_itself_is_refused(bus: Bus, target: str) -> None:
+    with pytest.raises(Refused, match=r"schedule\.a"):
+        await bus.schedule("schedule.a", b"due", at=CLOCK.now(), target=target)
 
 
 async def test_what_is_long_due_comes_at_once(bus: Bus) -> None:
@@ -440,6 +515,32 @@ async def test_a_late_ack_counts(bus: Bus) -> None:
     assert await pull.fetch(1, wait_s=WORKERS.ack_wait_s + 0.1) == []
 
 
+async def test_an_extension_that_comes_too_late_changes_nothing(bus: Bus) -> None:
+    await bus.publish("tasks.a", b"one")
+    pull = await bus.pull(WORKERS)
+    [late] = await pull.fetch(1, wait_s=SOON_S)
+    await CLOCK.sleep(2 * WORKERS.ack_wait_s)
+
+    await late.extend()
+
+    [again] = await pull.fetch(1, wait_s=0.0) or await pull.fetch(1, wait_s=WORKERS.ack_wait_s / 2)
+    assert again.attempt == 2
+
+
+async def test_the_last_word_about_when_a_message_comes_again_counts(bus: Bus) -> None:
+    await bus.publish("tasks.a", b"one")
+    pull = await bus.pull(WORKERS)
+    [delivery] = await pull.fetch(1, wait_s=SOON_S)
+    await delivery.nak()
+    await delivery.nak(0.5)
+    began = CLOCK.monotonic()
+
+    [again] = await pull.fetch(1, wait_s=SOON_S)
+
+    assert CLOCK.monotonic() - began > 0.4
+    assert again.attempt == 2
+
+
 async def test_two_pulls_share(bus: Bus, another: Connect) -> None:
     pulls = [await bus.pull(WORKERS), await (await another()).pull(WORKERS)]
     for number in range(20):
@@ -497,6 +598,32 @@ async def test_no_more_than_so_many_are_in_hand(bus: Bus) -> None:
 
     await held[0].ack()
     assert texts(await pull.fetch(1, wait_s=SOON_S)) == ["2"]
+
+
+async def test_what_is_gone_is_in_nobodys_hand(bus: Bus) -> None:
+    pull = await bus.pull(ConsumerSpec("EVENTS", "few", ("events.*",), max_ack_pending=2))
+    for name in "abc":
+        await bus.publish(f"events.{name}", name.encode())
+    assert texts(await fetch(pull, 2)) == ["a", "b"]
+
+    await bus.purge("EVENTS", "events.a")
+
+    assert texts(await pull.fetch(10, wait_s=SOON_S)) == ["c"]
+
+
+async def test_a_fetch_that_may_not_have_more_leaves_nothing_behind(bus: Bus, another: Connect) -> None:
+    """What cannot be handed out now must not go later to who no longer asks."""
+    few = ConsumerSpec("EVENTS", "few", ("events.*",), max_ack_pending=1)
+    idle, busy = await (await another()).pull(few), await bus.pull(few)
+    for name in "abc":
+        await bus.publish(f"events.{name}", name.encode())
+    [held] = await busy.fetch(1, wait_s=SOON_S)
+    assert await idle.fetch(10, wait_s=0) == []
+
+    for name in "bc":
+        await held.ack()
+        [held] = await busy.fetch(1, wait_s=SOON_S)
+        assert (held.message.data, held.attempt) == (name.encode(), 1)
 
 
 async def test_a_consumer_that_is_missing_is_made(bus: Bus) -> None:
@@ -634,6 +761,22 @@ async def test_catching_up_with_a_purged_last_record_of_the_snapshot(bus: Bus) -
         assert follow.position == 2
 
 
+async def test_a_work_queue_cannot_be_followed(bus: Bus) -> None:
+    with pytest.raises(Refused, match="TASKS"):
+        async with bus.follow("TASKS", ["tasks.*"], start=1):
+            pass
+
+
+async def test_who_has_read_further_than_the_stream_goes_is_told(bus: Bus) -> None:
+    await bus.publish("events.a", b"one")
+
+    async with bus.follow("EVENTS", ["events.>"], start=2) as follow:
+        assert follow.position == 1
+    with pytest.raises(LostHistory, match="EVENTS ends at sequence 1, but 2"):
+        async with bus.follow("EVENTS", ["events.>"], start=3):
+            pass
+
+
 # --- asking and answering ---
 
 
@@ -695,6 +838,17 @@ async def test_a_failing_handler_keeps_its_reasons_to_itself(
 
     assert "secret" not in str(caught.value)
     assert "the secret word" in caplog.text
+
+
+async def test_an_answer_larger_than_allowed_is_none(bus: Bus) -> None:
+    async def much(request: Request) -> bytes:
+        return bytes(1_048_576 + 1)
+
+    async with answering(bus, "api.ask", much):
+        with pytest.raises(Unknown):
+            await bus.request("api.ask", b"", timeout_s=0.2)
+        with pytest.raises(Unknown):  # it still serves
+            await bus.request("api.ask", b"", timeout_s=0.2)
 
 
 async def test_another_may_answer(bus: Bus, another: Connect) -> None:

@@ -21,8 +21,8 @@ EVENTS = StreamSpec("EVENTS", ("events.>",))
 TABLE = StreamSpec("KV_table", ("$KV.table.>",), max_per_subject=1, discard="new", message_ttl=True)
 WAKE = StreamSpec("WAKE", ("wake.*", "schedule.*"), max_per_subject=1, schedules=True)
 AGING = StreamSpec("AGING", ("aging.*",), max_age_s=60)
-SMALL = StreamSpec("SMALL", ("small.*",), max_bytes=30)
-STRICT = StreamSpec("STRICT", ("strict.*",), max_bytes=30, discard="new")
+SMALL = StreamSpec("SMALL", ("small.*",), max_bytes=150)
+STRICT = StreamSpec("STRICT", ("strict.*",), max_bytes=150, discard="new")
 STREAMS = (TASKS, EVENTS, TABLE, WAKE, AGING, SMALL, STRICT)
 
 
@@ -166,6 +166,38 @@ async def test_a_reader_notices_that_what_it_read_is_gone(broker: MemoryBroker, 
             await follow.next(wait_s=1)
     assert (await bus.state("EVENTS")).last_sequence == 2
     assert await bus.publish("events.b", b"again") == 3
+
+
+async def test_what_was_lost_leaves_nothing_behind_that_meets_the_new() -> None:
+    clock = VirtualClock()
+    runtime = Runtime(clock, SystemDice(), SystemTasks())
+    broker = MemoryBroker(clock)
+    bus = MemoryBus(broker, runtime)
+
+    async with clock.running():
+        await bus.ensure(STREAMS, replicas=1, create=True)
+        await bus.publish("$KV.table.lost", b"", ttl_s=5, msg_id="a")
+        broker.streams["KV_table"].lose(after=0)
+
+        assert await bus.publish("$KV.table.new", b"", msg_id="a") == 1
+        await clock.sleep(10)
+        assert await bus.last("KV_table", "$KV.table.new") is not None
+
+
+async def test_a_hold_can_lapse_at_any_moment(broker: MemoryBroker, bus: MemoryBus) -> None:
+    for name in "ab":
+        await bus.publish(f"tasks.{name}", b"")
+    pull = await bus.pull(WORKERS)
+    await pull.fetch(2, wait_s=1)
+    consumer = broker.consumer(WORKERS)
+    assert consumer.in_hand == [1, 2]
+
+    consumer.lapse(2)
+    consumer.lapse(7)
+
+    assert consumer.in_hand == [1]
+    [again] = await pull.fetch(2, wait_s=1)
+    assert (again.message.sequence, again.attempt) == (2, 2)
 
 
 async def test_what_is_not_wanted_any_more_makes_room(bus: MemoryBus) -> None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Literal
 
+from tranche.bus.memory import envelope
 from tranche.bus.memory.broker import MemoryBroker
 from tranche.bus.memory.consumer import MemoryPull
 from tranche.bus.memory.following import MemoryFollow
@@ -16,8 +17,6 @@ from tranche.bus.memory.post import Answer, Service
 from tranche.bus.port import ConsumerSpec, Endpoint, Follow, Pull, Stored, StreamSpec, StreamState
 from tranche.errors import Full, Refused, TrancheError, Unavailable, Unknown
 from tranche.runtime import Runtime
-
-MAX_PAYLOAD_BYTES = 1 << 20
 
 
 class MemoryBus:
@@ -65,15 +64,14 @@ class MemoryBus:
         ttl_s: float | None = None,
         timeout_s: float = 2.0,
     ) -> int:
-        _check_size(subject, data)
+        sent = envelope.written(headers or {}, expect=expect, msg_id=msg_id, ttl_s=ttl_s)
+        envelope.check_payload(subject, data, sent)
 
         def store() -> int:
             stream = self._broker.stream_of(subject)
             if stream is None:
                 raise Unavailable(f"{subject}: nobody answers there: no such stream")
-            return stream.store(
-                subject, data, headers=headers or {}, expect=expect, msg_id=msg_id, ttl_s=ttl_s
-            )
+            return stream.store(subject, data, headers=sent, expect=expect, msg_id=msg_id, ttl_s=ttl_s)
 
         return await self._line.ask(subject, store)
 
@@ -117,7 +115,7 @@ class MemoryBus:
     async def request(
         self, subject: str, data: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None
     ) -> bytes:
-        _check_size(subject, data)
+        envelope.check_payload(subject, data, headers or {})
         post = self._broker.post
         address, answer = post.inbox()
         self._asked.add(answer)
@@ -139,7 +137,7 @@ class MemoryBus:
         return told
 
     async def say(self, subject: str, data: bytes) -> None:
-        _check_size(subject, data)
+        envelope.check_payload(subject, data, {})
         self._line.check(subject)
         self._broker.post.deliver(subject, data, {})
         if (stream := self._broker.stream_of(subject)) is not None:
@@ -174,11 +172,6 @@ class MemoryBus:
         """Who waits on this connection looks at it again."""
         for stream in self._broker.streams.values():
             stream.bell.ring()
-
-
-def _check_size(subject: str, data: bytes) -> None:
-    if len(data) > MAX_PAYLOAD_BYTES:
-        raise Refused(f"{subject}: the message is larger than the server allows")
 
 
 def _unheard(store: Callable[[], object]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tranche.bus.memory.line import Line
-from tranche.bus.memory.matching import matches_any
+from tranche.bus.memory.matching import matches, matches_any
 from tranche.bus.memory.stream import MemoryStream
 from tranche.bus.port import ConsumerSpec, Delivery, Stored
 from tranche.runtime import Clock
@@ -16,7 +18,7 @@ from tranche.runtime import Clock
 
 @dataclass(slots=True)
 class _Handed:
-    """A message in somebody's hands, or waiting to be handed out again from ``until`` on."""
+    """A message in somebody's hands until it is acked; from ``until`` on it is handed out again."""
 
     until: float
     attempt: int = 1
@@ -30,59 +32,116 @@ class MemoryConsumer:
         self.stream = stream
         self.clock = clock
         self._handed: dict[int, _Handed] = {}
-        self._first: list[int] = (
-            stream.last_values(spec.filters) if spec.deliver == "last_per_subject" else []
-        )
+        self._again: dict[int, None] = {}
+        """To be handed out again, in this order."""
+        self._dues: list[tuple[float, int]] = []
+        """A heap of when what is handed out goes to ``_again``; those that count no more are among them."""
+        self._first = deque(stream.last_values(spec.filters) if spec.deliver == "last_per_subject" else ())
         """Last values still to be handed out, before what came later."""
         self._cursor = stream.last_sequence if spec.deliver != "all" else 0
+        stream.readers.append(self)
 
     def take(self, limit: int) -> list[tuple[Stored, int]]:
         """What is handed out now, with its attempt: first what comes again, then what is new."""
         self.stream.settle()
         now = self.clock.monotonic()
+        self._expire(now)
         taken: list[tuple[Stored, int]] = []
-        for sequence, handed in list(self._handed.items()):
-            if len(taken) == limit:
-                return taken
-            if handed.until <= now:
-                self._again(sequence, handed, taken)
+        while self._again and len(taken) < limit:
+            sequence = next(iter(self._again))
+            del self._again[sequence]
+            handed = self._handed[sequence]
+            handed.attempt += 1
+            self._hold(sequence, handed, now + self.spec.ack_wait_s)
+            taken.append((self.stream.messages[sequence], handed.attempt))
         while len(taken) < limit and len(self._handed) < self.spec.max_ack_pending:
             message = self._next_new()
             if message is None:
                 break
-            self._handed[message.sequence] = _Handed(now + self.spec.ack_wait_s)
+            handed = self._handed[message.sequence] = _Handed(0.0)
+            self._hold(message.sequence, handed, now + self.spec.ack_wait_s)
             taken.append((message, 1))
         return taken
 
     @property
     def next_due(self) -> float:
         """When there may be something to hand out without anything being published."""
-        return min((handed.until for handed in self._handed.values()), default=math.inf)
+        while self._dues:
+            until, sequence = self._dues[0]
+            handed = self._handed.get(sequence)
+            if handed and handed.until == until and sequence not in self._again:
+                return until
+            heapq.heappop(self._dues)
+        return math.inf
 
     def settle_ack(self, sequence: int) -> None:
         """Over and done with; a late ack counts, although the message went to another since (design 4.2)."""
-        if self._handed.pop(sequence, None) and self.stream.spec.retention == "workqueue":
+        known = sequence in self._handed
+        self.forget(sequence)
+        if known and self.stream.spec.retention == "workqueue":
             self.stream.remove(sequence)
         self.stream.bell.ring()
 
-    def hold(self, sequence: int, seconds: float) -> None:
-        """Not to be handed out again before so many seconds have passed."""
-        if sequence in self._handed:
-            self._handed[sequence].until = self.clock.monotonic() + seconds
+    def hand_back(self, sequence: int, delay_s: float) -> None:
+        """To be handed out again after the delay, also where it was to be at once."""
+        if handed := self._in_hand(sequence):
+            if delay_s > 0:
+                self._again.pop(sequence, None)
+                self._hold(sequence, handed, self.clock.monotonic() + delay_s)
+            else:
+                self._again.setdefault(sequence)
             self.stream.bell.ring()
 
-    def _again(self, sequence: int, handed: _Handed, taken: list[tuple[Stored, int]]) -> None:
-        message = self.stream.messages.get(sequence)
-        if message is None:  # replaced or removed meanwhile
-            del self._handed[sequence]
-            return
-        handed.attempt += 1
-        handed.until = self.clock.monotonic() + self.spec.ack_wait_s
-        taken.append((message, handed.attempt))
+    def extend(self, sequence: int) -> None:
+        """Not to be handed out again before ``ack_wait`` has passed; too late where it is to be already."""
+        if handed := self._in_hand(sequence):
+            self._hold(sequence, handed, self.clock.monotonic() + self.spec.ack_wait_s)
+            self.stream.bell.ring()
+
+    @property
+    def in_hand(self) -> list[int]:
+        """The sequences that somebody works on, as far as the broker knows."""
+        self._expire(self.clock.monotonic())
+        return [sequence for sequence in self._handed if sequence not in self._again]
+
+    def lapse(self, sequence: int) -> None:
+        """The hold of whoever works on it is over, as if ``ack_wait`` had passed."""
+        if self._in_hand(sequence):
+            self._again.setdefault(sequence)
+            self.stream.bell.ring()
+
+    def forget(self, sequence: int) -> None:
+        """Nobody holds it any more: it is acked, or gone from the stream."""
+        self._handed.pop(sequence, None)
+        self._again.pop(sequence, None)
+
+    def purged(self, filter_: str) -> None:
+        """A purge that concerns this consumer: NATS then lets everything that is to come again wait for its
+        ``ack_wait`` once more, also what was not purged."""
+        self._expire(self.clock.monotonic())
+        if any(matches(filter_, own) or matches(own, filter_) for own in self.spec.filters):
+            for sequence in self._again:
+                heapq.heappush(self._dues, (self._handed[sequence].until, sequence))
+            self._again.clear()
+
+    def _in_hand(self, sequence: int) -> _Handed | None:
+        self._expire(self.clock.monotonic())
+        return self._handed.get(sequence)
+
+    def _expire(self, now: float) -> None:
+        """What was held for too long is to be handed out again."""
+        while (due := self.next_due) <= now:
+            sequence = heapq.heappop(self._dues)[1]
+            self._again[sequence] = None
+            self._handed[sequence].until = due + self.spec.ack_wait_s
+
+    def _hold(self, sequence: int, handed: _Handed, until: float) -> None:
+        handed.until = until
+        heapq.heappush(self._dues, (until, sequence))
 
     def _next_new(self) -> Stored | None:
         while self._first:
-            if message := self.stream.messages.get(self._first.pop(0)):
+            if message := self.stream.messages.get(self._first.popleft()):
                 return message
         for message in self.stream.after(self._cursor):
             self._cursor = message.sequence
@@ -108,15 +167,12 @@ class MemoryDelivery:
 
     async def nak(self, delay_s: float = 0.0) -> None:
         await self._line.tell(
-            self.message.subject, lambda: self._consumer.hold(self.message.sequence, delay_s)
+            self.message.subject, lambda: self._consumer.hand_back(self.message.sequence, delay_s)
         )
 
     async def extend(self) -> None:
         """Raises Unavailable or Unknown: work goes on only under a hold that is known to be extended."""
-        await self._line.ask(
-            self.message.subject,
-            lambda: self._consumer.hold(self.message.sequence, self._consumer.spec.ack_wait_s),
-        )
+        await self._line.ask(self.message.subject, lambda: self._consumer.extend(self.message.sequence))
 
     async def term(self) -> None:
         await self.ack()

@@ -10,7 +10,7 @@ from tranche.bus.memory.line import Line
 from tranche.bus.memory.matching import matches_any
 from tranche.bus.memory.stream import MemoryStream
 from tranche.bus.port import Stored
-from tranche.errors import LostHistory, Unavailable
+from tranche.errors import LostHistory, Refused, Unavailable
 
 Start = Literal["last_per_subject", "new"] | int
 
@@ -24,6 +24,10 @@ class MemoryFollow:
         self._stream = stream
         self._filters = tuple(filters)
         stream.settle()
+        if isinstance(start, int) and stream.last_sequence < start - 1:
+            raise _shrunk(stream, start - 1)
+        if stream.spec.retention == "workqueue":
+            raise Refused(f"stream {stream.spec.name} is a work queue: it cannot be followed")
         self._first = deque(stream.last_values(self._filters) if start == "last_per_subject" else ())
         """Last values still to be handed out, before what came later."""
         self._cursor = start - 1 if isinstance(start, int) else stream.last_sequence
@@ -65,10 +69,7 @@ class MemoryFollow:
             return []
         self._stream.settle()
         if self._stream.last_sequence < self._position:
-            raise LostHistory(
-                f"stream {self._stream.spec.name} ends at sequence {self._stream.last_sequence}, but "
-                f"{self._position} was read from it before: acknowledged writes are gone"
-            )
+            raise _shrunk(self._stream, self._position)
         taken: list[Stored] = []
         while self._first and len(taken) != limit:
             if message := self._stream.messages.get(self._first.popleft()):
@@ -87,3 +88,11 @@ class MemoryFollow:
             if matches_any(self._filters, message.subject):
                 taken.append(message)
         self._cursor = self._stream.last_sequence
+
+
+def _shrunk(stream: MemoryStream, known: int) -> LostHistory:
+    """A stream that ends before a sequence that was read."""
+    return LostHistory(
+        f"stream {stream.spec.name} ends at sequence {stream.last_sequence}, but {known} was read from it "
+        "before: acknowledged writes are gone"
+    )

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tranche.bus.memory import envelope
 from tranche.bus.memory.line import Line
 from tranche.bus.memory.matching import matches
 from tranche.bus.port import Endpoint, Request
@@ -87,6 +88,9 @@ class Post:
                 # Its text is ours to read, not the caller's.
                 log.exception("the handler of %s failed", endpoint.subject)
                 answer = Unknown(f"{request.subject}: the service failed while answering")
+        if isinstance(answer, bytes) and len(answer) > envelope.MAX_PAYLOAD_BYTES:
+            log.warning("an answer of %s was not sent: it is larger than the server allows", endpoint.subject)
+            answer = None
         waiting = self._waiting.get(request.reply)
         if answer is not None and waiting and not waiting.done() and service.line.breaks == breaks:
             waiting.set_result(answer)

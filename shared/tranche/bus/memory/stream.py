@@ -5,16 +5,27 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Protocol
 
+from tranche.bus.memory import envelope
 from tranche.bus.memory.bell import Bell
-from tranche.bus.memory.matching import matches
+from tranche.bus.memory.matching import matches, matches_any
 from tranche.bus.port import Stored, StreamSpec, StreamState
 from tranche.errors import Conflict, Full, Refused, Unavailable
 from tranche.runtime import Clock
 
 DEDUPE_WINDOW_S = 120.0
-SCHEDULE, TARGET = "Nats-Schedule", "Nats-Schedule-Target"
+
+
+class Reader(Protocol):
+    """A durable consumer, as its stream knows it."""
+
+    def forget(self, sequence: int) -> None:
+        """A message is gone."""
+
+    def purged(self, filter_: str) -> None:
+        """The messages of these subjects were purged."""
 
 
 class MemoryStream:
@@ -29,8 +40,10 @@ class MemoryStream:
         self.messages: dict[int, Stored] = {}
         self.by_subject: dict[str, dict[int, None]] = {}
         """Sequences of each subject, oldest first."""
+        self.readers: list[Reader] = []
         self._clock = clock
         self._bytes = 0
+        self._window_s = min(DEDUPE_WINDOW_S, spec.max_age_s or DEDUPE_WINDOW_S)
         self._seen_ids: dict[str, tuple[int, float]] = {}
         self._expiries: list[tuple[float, int]] = []
         self._schedules: list[tuple[float, int, str]] = []
@@ -38,8 +51,8 @@ class MemoryStream:
     @property
     def state(self) -> StreamState:
         self.settle()
-        first = next(iter(self.messages), self.last_sequence + 1)
-        return StreamState(first, self.last_sequence, len(self.messages), self.created)
+        first = next(iter(self.messages), self.last_sequence + 1) if self.last_sequence else 0
+        return StreamState(first, self.last_sequence, len(self.messages), self.created, self._clock.now())
 
     def store(
         self,
@@ -51,27 +64,34 @@ class MemoryStream:
         msg_id: str | None = None,
         ttl_s: float | None = None,
     ) -> int:
-        """Raises Conflict, Full, Refused or Unavailable; the sequence otherwise, also of a repetition."""
+        """``headers``: all of them, as ``envelope.written`` makes them.
+
+        Raises Conflict, Full, Refused or Unavailable; the sequence otherwise, also of a repetition.
+        """
         self.settle()
+        if ttl_s is not None and not self.spec.message_ttl:
+            raise Refused(f"{subject}: stream {self.spec.name} takes no messages with a time to live")
         if msg_id is not None and (known := self._seen_ids.get(msg_id)):
             return known[0]
-        self._check_limits(subject, data, expect, ttl_s)
-        sequence = self._append(subject, data, headers)
+        self._check_limits(subject, data, headers, expect)
+        now = self._clock.monotonic()
+        sequence = self._append(subject, data, headers, now)
         if msg_id is not None:
-            self._seen_ids[msg_id] = (sequence, self._clock.monotonic() + DEDUPE_WINDOW_S)
+            self._seen_ids[msg_id] = (sequence, now + self._window_s)
         if ttl_s is not None:
-            heapq.heappush(self._expiries, (self._clock.monotonic() + max(1, math.ceil(ttl_s)), sequence))
-        if self.spec.max_age_s:
-            heapq.heappush(self._expiries, (self._clock.monotonic() + self.spec.max_age_s, sequence))
+            heapq.heappush(self._expiries, (now + envelope.whole_seconds(ttl_s), sequence))
         return sequence
 
     def schedule(self, subject: str, data: bytes, *, at: datetime, target: str) -> None:
-        """Keep a message until it is due, in place of the one before on that subject."""
+        """Keep a message until it is due, in place of all before on that subject."""
         if not self.spec.schedules:
             raise Refused(f"{subject}: stream {self.spec.name} takes no scheduled messages")
-        self.purge(subject)
-        sequence = self.store(subject, data, headers={SCHEDULE: f"@at {at.isoformat()}", TARGET: target})
-        wait_s = (at - self._clock.now()).total_seconds()
+        if target == subject or not matches_any(self.spec.subjects, target):
+            raise Refused(f"{subject}: nothing can be scheduled for {target} here")
+        sequence = self.store(subject, data, headers=envelope.scheduled(at, target))
+        for earlier in [number for number in self.by_subject.get(subject, ()) if number != sequence]:
+            self.remove(earlier)
+        wait_s = max(0.0, (at - self._clock.now()).total_seconds())
         heapq.heappush(self._schedules, (self._clock.monotonic() + wait_s, sequence, target))
         self.bell.ring()  # those who wait must know the new due time
 
@@ -92,23 +112,33 @@ class MemoryStream:
         for name in list(self.subjects(subject)):
             for sequence in list(self.by_subject[name]):
                 self.remove(sequence)
+        for reader in self.readers:
+            reader.purged(subject)
         self.bell.ring()
 
     def remove(self, sequence: int) -> None:
         """Forget a message; so already is fine."""
         message = self.messages.pop(sequence, None)
         if message is not None:
-            self._bytes -= len(message.data)
+            self._bytes -= envelope.stored_size(message.subject, message.data, message.headers)
             held = self.by_subject[message.subject]
             del held[sequence]
             if not held:
                 del self.by_subject[message.subject]
+            for reader in self.readers:
+                reader.forget(sequence)
 
     def lose(self, after: int) -> None:
         """Forget what was acknowledged behind a sequence, as a broken disk would."""
         for sequence in [sequence for sequence in self.messages if sequence > after]:
             self.remove(sequence)
         self.last_sequence = min(self.last_sequence, after)
+        # The numbers are given out again: nothing that is still to come may take the new for the old.
+        self._expiries = [entry for entry in self._expiries if entry[1] <= after]
+        self._schedules = [entry for entry in self._schedules if entry[1] <= after]
+        heapq.heapify(self._expiries)
+        heapq.heapify(self._schedules)
+        self._seen_ids = {id_: seen for id_, seen in self._seen_ids.items() if seen[0] <= after}
         self.bell.ring()
 
     def after(self, sequence: int) -> Iterator[Stored]:
@@ -129,42 +159,58 @@ class MemoryStream:
         return min(due, default=math.inf)
 
     def settle(self) -> None:
-        """Do what has fallen due."""
+        """Do what has fallen due, in the order in which it did."""
         now = self._clock.monotonic()
-        while self._expiries and self._expiries[0][0] <= now:
-            self.remove(heapq.heappop(self._expiries)[1])
+        while (due := self.next_due) <= now:
+            if self._expiries and self._expiries[0][0] == due:
+                self.remove(heapq.heappop(self._expiries)[1])
+            else:
+                _, sequence, target = heapq.heappop(self._schedules)
+                message = self.messages.get(sequence)
+                # Whatever came to its subject later stands in its place.
+                if message is not None and next(reversed(self.by_subject[message.subject])) == sequence:
+                    self.remove(sequence)
+                    self._append(target, message.data, envelope.due(message.subject), due)
         while self._seen_ids and next(iter(self._seen_ids.values()))[1] <= now:  # oldest first
             del self._seen_ids[next(iter(self._seen_ids))]
-        while self._schedules and self._schedules[0][0] <= now:
-            _, sequence, target = heapq.heappop(self._schedules)
-            if sequence in self.messages:  # else a newer schedule has replaced it
-                due = self.messages[sequence]
-                self.remove(sequence)
-                self._append(target, due.data, {"Nats-Scheduler": due.subject})
 
-    def _check_limits(self, subject: str, data: bytes, expect: int | None, ttl_s: float | None) -> None:
+    def _check_limits(
+        self, subject: str, data: bytes, headers: Mapping[str, str], expect: int | None
+    ) -> None:
         held = self.by_subject.get(subject, {})
         last = next(reversed(held), 0)
+        limit = self.spec.max_message_bytes
+        if limit and envelope.payload_size(data, headers) > limit:
+            raise Refused(f"{subject}: the message is larger than stream {self.spec.name} allows")
         if expect is not None and expect != last:
             raise Conflict(f"{subject}: wrong last sequence: {last}")
-        if ttl_s is not None and not self.spec.message_ttl:
-            raise Refused(f"{subject}: stream {self.spec.name} takes no messages with a time to live")
-        if self.spec.max_message_bytes and len(data) > self.spec.max_message_bytes:
-            raise Refused(f"{subject}: the message is larger than stream {self.spec.name} allows")
         if self.spec.discard == "new":
             if self.spec.discard_new_per_subject and 0 < self.spec.max_per_subject <= len(held):
                 raise Full(f"{subject}: maximum messages per subject exceeded")
-            if self.spec.max_bytes and self._bytes + len(data) > self.spec.max_bytes:
+            if self.spec.max_bytes and not self._makes_room(subject, data, headers):
                 raise Unavailable(f"{subject}: stream {self.spec.name} is full")
 
-    def _append(self, subject: str, data: bytes, headers: Mapping[str, str]) -> int:
+    def _makes_room(self, subject: str, data: bytes, headers: Mapping[str, str]) -> bool:
+        """Whether it fits, or replaces something no smaller."""
+        size = envelope.stored_size(subject, data, headers)
+        if self._bytes + size <= self.spec.max_bytes:
+            return True
+        held = self.by_subject.get(subject, {})
+        if not 0 < self.spec.max_per_subject <= len(held):
+            return False
+        first = self.messages[next(iter(held))]
+        return envelope.stored_size(subject, first.data, first.headers) >= size
+
+    def _append(self, subject: str, data: bytes, headers: Mapping[str, str], at: float) -> int:
+        """``at``: on the monotonic clock, not after now."""
         self.last_sequence += 1
-        self.messages[self.last_sequence] = Stored(
-            subject, self.last_sequence, data, self._clock.now(), dict(headers)
-        )
+        time = self._clock.now() - timedelta(seconds=self._clock.monotonic() - at)
+        self.messages[self.last_sequence] = Stored(subject, self.last_sequence, data, time, headers)
         held = self.by_subject.setdefault(subject, {})
         held[self.last_sequence] = None
-        self._bytes += len(data)
+        self._bytes += envelope.stored_size(subject, data, headers)
+        if self.spec.max_age_s:
+            heapq.heappush(self._expiries, (at + self.spec.max_age_s, self.last_sequence))
         while 0 < self.spec.max_per_subject < len(held):
             self.remove(next(iter(held)))
         while self.spec.max_bytes and self._bytes > self.spec.max_bytes:
