@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tranche.contract.answer import RefusedAnswer, read_answer
-from tranche.contract.message import Message
+from tranche.contract.message import LONGEST_S, Message, Seconds
 from tranche.contract.quantity import Quantity
 
 STRESS = os.environ.get("TRANCHE_STRESS") == "1"
@@ -68,6 +68,35 @@ def places(document: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]
     return found
 
 
+_WHOLE = st.sampled_from([-(10**30), -(2**63), -7, -1, 0, 1, 2, 3, 9, 1000, 10**6, 2**53, 2**63, 10**30])
+_MOMENTS = st.sampled_from(
+    [
+        "1970-01-01T00:00:00.000Z",
+        "9000-12-31T23:59:59.999Z",
+        "2026-01-31T09:30:00.001Z",
+        "2026-01-31T09:30:00+14:00",
+    ]
+)
+
+
+def alike(value: Any) -> st.SearchStrategy[Any]:
+    """Another value of its kind: what reads well, and nobody would have written."""
+    match value:
+        case bool():
+            return st.just(not value)
+        case int() | float():
+            return _WHOLE
+        case str() if value.endswith("Z") and value[:1].isdigit():
+            return _MOMENTS
+        case str():
+            return st.sampled_from(["", "x", "cart", "shop", "50%", "0%", "1.0.0", "a" * 300, value * 2])
+        case list():
+            return st.sampled_from([[], value * 2, value[:1], value[::-1]])
+        case dict():
+            return st.sampled_from([{}, dict(list(value.items())[:1])])
+    return st.none() | st.booleans() | _WHOLE | _MOMENTS
+
+
 @st.composite
 def mutated(draw: st.DrawFn, document: Any, *, most: int = 3) -> Any:
     """The document with one value or a few replaced, taken away, doubled or moved elsewhere."""
@@ -82,7 +111,9 @@ def mutated(draw: st.DrawFn, document: Any, *, most: int = 3) -> Any:
         holder = wrong
         for part in outer:
             holder = holder[part]
-        match draw(st.sampled_from(["replace", "replace", "take", "wrap", "copy", "add"])):
+        match draw(st.sampled_from(["alike"] * 6 + ["replace", "replace", "take", "wrap", "copy", "add"])):
+            case "alike":
+                holder[last] = draw(alike(holder[last]))
             case "replace":
                 holder[last] = draw(ANYTHING)
             case "take":
@@ -164,6 +195,7 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     float: st.floats(allow_nan=False, allow_infinity=False),
     datetime: _TIMES,
+    Seconds: st.integers(0, LONGEST_S),
     Quantity: st.builds(Quantity, st.integers(0, 1_000_000))
     | st.builds(Quantity, st.integers(0, 100), percent=st.just(True)),
 }
@@ -171,7 +203,7 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 
 def messages(kind: type[Message]) -> st.SearchStrategy[Any]:
     """Messages of this kind with every field set to anything of its type; some left at their defaults."""
-    hints = typing.get_type_hints(kind, include_extras=False)
+    hints = typing.get_type_hints(kind, include_extras=True)
     required = {name: values(hints[name]) for name, field in kind.model_fields.items() if field.is_required()}
     others = {
         name: values(hints[name]) for name, field in kind.model_fields.items() if not field.is_required()

@@ -144,6 +144,7 @@ class Stage:
     client: Client
     wires: Wires
     ear: Ear
+    inventory: Path
     services: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     stoppings: list[Stopping] = field(default_factory=list)
 
@@ -157,6 +158,22 @@ class Stage:
 
         self.services[name] = asyncio.ensure_future(run())
         self.stoppings.append(stopping)
+
+    def leave(self, *gone: str) -> None:
+        """All pods are in the inventory but these."""
+        pools = [
+            {
+                "namespace": namespace,
+                "base": BASE,
+                "pods": [
+                    {"name": pod, "address": f"{pod}:1238", "uid": f"uid-{pod}"}
+                    for pod in pods
+                    if pod not in gone
+                ],
+            }
+            for namespace, pods in POOLS.items()
+        ]
+        self.inventory.write_text(json.dumps({"pools": pools}))
 
     def base(self, pod: str) -> TinyBase:
         return self.wires.bases[pod]
@@ -221,9 +238,10 @@ async def stage(parts: tuple[Part, ...] = EVERYBODY) -> AsyncIterator[Stage]:
             broker = MemoryBroker(clock)
             bus = MemoryBus(broker, runtime)
             await bus.ensure(STREAMS, replicas=1, create=True)
-            here = Stage(clock, runtime, broker, bus, Client(bus, runtime), Wires(clock), ear)
             inventory = Path(folder) / "inventory.yaml"
-            inventory.write_text(json.dumps(_inventory(here)))
+            here = Stage(clock, runtime, broker, bus, Client(bus, runtime), Wires(clock), ear, inventory)
+            here.wires.bases |= {pod: TinyBase() for pods in POOLS.values() for pod in pods}
+            here.leave()
             if "planner" in parts:
                 here.start("planner", lambda service: plan(service, PlannerSettings()))
             if "scheduler" in parts:
@@ -245,15 +263,6 @@ async def _execute(service: Service, wires: Wires, inventory: Path) -> None:
     source = StaticPods(inventory, service.runtime.clock)
     client = ArkletClient(wires, service.runtime.clock)
     await execute(service, source, client, AnyJar(), limits=Limits(), alone=True)
-
-
-def _inventory(here: Stage) -> dict[str, Any]:
-    pools = []
-    for namespace, pods in POOLS.items():
-        here.wires.bases |= {pod: TinyBase() for pod in pods}
-        listed = [{"name": pod, "address": f"{pod}:1238", "uid": f"uid-{pod}"} for pod in pods]
-        pools.append({"namespace": namespace, "base": BASE, "pods": listed})
-    return {"pools": pools}
 
 
 async def quietly(work: Awaitable[object]) -> BaseException | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tranche.contract import values
+from tranche.contract.message import LONGEST_S
 from tranche.contract.names import NameKind
 from tranche.contract.spec import SchedulingPolicy, UpgradePolicy
 
@@ -35,8 +36,6 @@ class Field:
 
 _MODULE = "spec.template.spec.module"
 _STRATEGY = "spec.operationStrategy"
-_WEEK_S = 604_800
-
 FIELDS = (
     Field("api_version", ("apiVersion",), values.one_of(*API_VERSIONS), required=True),
     Field("kind", ("kind",), values.one_of(KIND), required=True),
@@ -56,7 +55,7 @@ FIELDS = (
     Field(
         "gray_time_s",
         (f"{_STRATEGY}.grayTime", f"{_STRATEGY}.grayTimeBetweenBatchSeconds"),
-        values.whole(0, _WEEK_S),
+        values.whole(0, LONGEST_S),
     ),
     Field("max_unavailable", ("spec.maxUnavailable", f"{_STRATEGY}.maxUnavailable"), values.quantity),
     Field(
@@ -69,8 +68,8 @@ FIELDS = (
     ),
     Field("pause", ("spec.pause",), values.switch),
     Field("confirm_batch_num", ("spec.confirmBatchNum",), values.whole(0, 1000)),
-    Field("min_ready_seconds", ("spec.minReadySeconds",), values.whole(0, _WEEK_S)),
-    Field("progress_deadline_seconds", ("spec.progressDeadlineSeconds",), values.whole(0, _WEEK_S)),
+    Field("min_ready_seconds", ("spec.minReadySeconds",), values.whole(0, LONGEST_S)),
+    Field("progress_deadline_seconds", ("spec.progressDeadlineSeconds",), values.whole(0, LONGEST_S)),
     Field("failure_threshold", (f"{_STRATEGY}.failureThreshold",), values.quantity),
     Field("auto_rollback", (f"{_STRATEGY}.autoRollback",), values.switch),
     Field("revision_history_limit", ("spec.revisionHistoryLimit",), values.whole(0, 100)),

@@ -12,6 +12,8 @@ from tranche.contract.given import quoted, shown
 
 EARLIEST, LATEST = 1970, 9000
 """Years a time may be of: whoever reckons with it, in whichever zone, finds a time that can be written."""
+LONGEST_S = 604_800
+"""A week."""
 _MOST_FAULTS = 5
 _TOLD_FAULTS = 1000
 """To list more than that takes seconds."""
@@ -34,6 +36,15 @@ def _aware(at: datetime) -> datetime:
         raise ValueError(f"a time is of the years {EARLIEST} to {LATEST}")
     return at.astimezone(UTC)
 
+
+def _countable(seconds: int) -> int:
+    if not 0 <= seconds <= LONGEST_S:
+        raise ValueError(f"a number of seconds from 0 to {LONGEST_S}")
+    return seconds
+
+
+Seconds = Annotated[int, AfterValidator(_countable)]
+"""How long something is waited for: no longer than a manifest may ask."""
 
 Time = Annotated[
     datetime, AfterValidator(_aware), PlainSerializer(rfc3339, return_type=str, when_used="json")

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from tranche.contract.content import Content
-from tranche.contract.message import Message, Time
+from tranche.contract.message import Message, Seconds, Time
 
 ALL = -1
 """As a number of replicas: every pod (peer). As `updated`: every replica."""
@@ -49,7 +49,7 @@ class Plan(Message):
         "uninstall_then_install"
     )
     failure_threshold: int = 0
-    min_ready_s: int = 0
+    min_ready_s: Seconds = 0
     """A replica counts as available once it ran for so many seconds and was looked at again at their end."""
     retried_at: Time | None = None
     """What failed before this is tried again, whatever its cause and however often it was tried."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from tranche.contract.answer import FieldError
-from tranche.contract.message import Message
+from tranche.contract.message import Message, Seconds
 from tranche.contract.quantity import Quantity
 
 PEER = -1
@@ -54,15 +54,15 @@ class Spec(Message):
     batch_count: int = 1
     use_beta: bool = False
     need_confirm: bool = False
-    gray_time_s: int = Field(default=0, alias="grayTime")
+    gray_time_s: Seconds = Field(default=0, alias="grayTime")
     max_unavailable: Quantity | None = None
     scheduling_policy: SchedulingPolicy = SchedulingPolicy.SCATTER
     upgrade_policy: UpgradePolicy = UpgradePolicy.UNINSTALL_THEN_INSTALL
     pause: bool | None = None
     confirm_batch_num: int | None = None
     revision_history_limit: int = 10
-    min_ready_seconds: int = 0
-    progress_deadline_seconds: int = 600
+    min_ready_seconds: Seconds = 0
+    progress_deadline_seconds: Seconds = 600
     failure_threshold: Quantity = Quantity(0)
     auto_rollback: bool = False
 
