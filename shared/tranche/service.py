@@ -10,12 +10,13 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from tranche.brokertime import BrokerClock
 from tranche.bus.nats.connection import connect
 from tranche.bus.port import Bus
 from tranche.errors import Refused, TrancheError
@@ -101,7 +102,9 @@ async def _main(name: str, settings: Settings, work: Work) -> int:
     stopping = Stopping()
     _on_signals(stopping)
     instance = f"{name}-{socket.gethostname()}-{os.getpid()}"
-    runtime = system_runtime()
+    system = system_runtime()
+    clock = BrokerClock(system.clock)
+    runtime = replace(system, clock=clock)
     lost = False
 
     def closed() -> None:
@@ -122,7 +125,8 @@ async def _main(name: str, settings: Settings, work: Work) -> int:
             )
         )
         service = Service(name, instance, bus, runtime, stopping, CollectorRegistry())
-        await _ensure(bus, settings, runtime)
+        await _ensure(bus, settings, clock)
+        stack.push_async_callback(_cancelled, asyncio.ensure_future(clock.keep(bus)))
         await stack.enter_async_context(
             http_endpoint(settings.http_host, settings.http_port, service.registry, service.ready)
         )
@@ -132,25 +136,31 @@ async def _main(name: str, settings: Settings, work: Work) -> int:
     return 6 if lost else 0
 
 
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
 def _on_signals(stopping: Stopping) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.event.set)
 
 
-async def _ensure(bus: Bus, settings: Settings, runtime: Runtime) -> None:
-    """Create or check the streams; a broker that still elects leaders gets some time."""
-    deadline = runtime.clock.monotonic() + SETUP_S
+async def _ensure(bus: Bus, settings: Settings, clock: BrokerClock) -> None:
+    """Create or check the streams and learn the time; a broker that still elects leaders gets some time."""
+    deadline = clock.monotonic() + SETUP_S
     while True:
         try:
             await bus.ensure(STREAMS, replicas=settings.replicas, create=settings.setup == "auto")
+            await clock.ask(bus)
             return
         except Refused:
             raise
         except TrancheError:
-            if runtime.clock.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 raise
-            await runtime.clock.sleep(0.5)
+            await clock.sleep(0.5)
 
 
 async def _until_stopped(work: Awaitable[None], stopping: Stopping, runtime: Runtime) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.simulation.loop import TICK_S, SimLoop
-from tranche.runtime import Runtime, SystemTasks
+from tranche.runtime import Clock, Runtime, SystemTasks
 
 EPOCH = 1_893_456_000.0
 """The world begins on the first of January 2030, in seconds since 1970."""
@@ -53,6 +53,6 @@ class SimDice:
         return low + (high - low) * self._draw.random()
 
 
-def sim_runtime(clock: SimClock, instance: str, draw: random.Random) -> Runtime:
+def sim_runtime(clock: Clock, instance: str, draw: random.Random) -> Runtime:
     """The three ports."""
     return Runtime(clock=clock, dice=SimDice(instance, draw), tasks=SystemTasks())

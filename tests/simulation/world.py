@@ -19,6 +19,7 @@ from tests.simulation.loop import SimLoop
 from tests.simulation.pods import Inventory, SimPods
 from tests.simulation.ports import EPOCH, SimClock, sim_runtime
 from tests.simulation.process import PROCESS, Process
+from tranche.brokertime import BrokerClock
 from tranche.bus.memory import MemoryBroker, MemoryBus
 from tranche.client.client import Client
 from tranche.errors import Refused, TrancheError
@@ -148,21 +149,25 @@ class World:
     async def _main(self, slot: Slot, process: Process) -> None:
         assert slot.clock is not None
         self._names += 1
-        runtime = sim_runtime(slot.clock, f"{self._names:06x}", self.jitter)
+        clock = BrokerClock(slot.clock)
+        runtime = sim_runtime(clock, f"{self._names:06x}", self.jitter)
         slot.bus = MemoryBus(self.broker, runtime, AirLine(slot.clock, self.air))
         registry = CollectorRegistry()
         service = Service(slot.kind, process.instance, slot.bus, runtime, Stopping(), registry)
         try:
-            await self._ensure(service)
-            await self._work(service)
+            await self._ensure(service, clock)
+            async with runtime.tasks.group() as group:
+                group.spawn(clock.keep(slot.bus), name="time")
+                await self._work(service)
         except Exception as error:
             self.deaths.append(f"{process.instance}: {_words(error)}")
             self.kill(process)
 
-    async def _ensure(self, service: Service) -> None:
+    async def _ensure(self, service: Service, clock: BrokerClock) -> None:
         while True:
             try:
                 await service.bus.ensure(STREAMS, replicas=1, create=True)
+                await clock.ask(service.bus)
                 return
             except Refused:
                 raise

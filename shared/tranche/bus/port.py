@@ -64,6 +64,8 @@ class StreamState:
     last_sequence: int
     messages: int
     created: datetime
+    at: datetime
+    """When the leader told it, by its own clock."""
 
 
 class Delivery(Protocol):

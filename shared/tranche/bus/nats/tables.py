@@ -31,6 +31,7 @@ async def state(letters: Letters, stream: str) -> StreamState:
         last_sequence=told["last_seq"],
         messages=told["messages"],
         created=moment(reply["created"]),
+        at=moment(reply["ts"]),
     )
 
 
