@@ -12,6 +12,7 @@ import tranche
 from tests import judge
 from tests.installation import Installation, installation, manifest, phase, seen, waits_for
 from tests.processes import ServiceProcess
+from tranche_fleet.timeline import Command
 
 pytestmark = [pytest.mark.nats, pytest.mark.kills]
 
@@ -62,7 +63,7 @@ async def _judge(here: Installation, client: tranche.Client, began: float) -> No
     assert twice == [], "nothing is disturbed twice"
 
 
-def _installed(commands: list) -> int:
+def _installed(commands: list[Command]) -> int:
     return sum(
         one.command == "installBiz" and one.version == "2.0.0" and one.started_at is not None
         for one in commands
