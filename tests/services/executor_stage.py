@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,17 +145,26 @@ class Stage:
         )
         await self.write(written, held.sequence if held else 0)
         if tell:
-            await self.tell(pod)
+
+            async def told() -> bool | None:
+                return await self.tell(pod) or None
+
+            # As the scheduler does: the task of the claim before may not be acked yet, and holds the place.
+            await wait_until(told, system_runtime().clock, timeout_s=10, every_s=0.01)
         return self.tokens
 
     async def write(self, ledger: Ledger, expect: int) -> None:
         subject = subjects.key(subjects.POOLS, *POOL)
         await cas.swap(self.bus, system_runtime(), POOLS_STREAM, subject, ledger, expect=expect)
 
-    async def tell(self, pod: str) -> None:
+    async def tell(self, pod: str) -> bool:
+        """Publish a task for the pod; False: one is there already."""
         task = Task(namespace=POOL[0], base=POOL[1], pod=pod, token=self.tokens)
-        with suppress(Full):
+        try:
             await self.bus.publish(subjects.task(*POOL, pod), task.encode())
+        except Full:
+            return False
+        return True
 
     async def record(self, pod: str) -> PodRecord | None:
         held = await cas.read(self.bus, PodRecord, subjects.AVAILABILITY, subjects.record(*POOL, pod))
