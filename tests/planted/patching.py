@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +29,12 @@ class Copy:
     """Packages in ``folder`` that are imported before the installed ones. ``patched``: files that differ."""
 
     folder: Path
-    packages: tuple[str, ...]
     patched: tuple[str, ...] = ()
 
     def environment(self) -> dict[str, str]:
         """The environment of a process that imports them."""
         inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
-        places = [str(self.folder / package.rpartition("/")[0]) for package in self.packages]
+        places = [str(self.folder / package.rpartition("/")[0]) for package in PACKAGES]
         return {
             **inherited,
             "PYTHONPATH": os.pathsep.join(places),
@@ -71,20 +70,19 @@ def files_of(patch: str) -> tuple[str, ...]:
     return tuple(re.findall(r"^\+\+\+ b/(\S+)$", (PATCHES / f"{patch}.patch").read_text(), re.MULTILINE))
 
 
-def copied(folder: Path, packages: Sequence[str] = PACKAGES) -> Copy:
+def copied(folder: Path) -> Copy:
     """The packages as they are."""
-    for package in packages:
+    for package in PACKAGES:
         shutil.copytree(ROOT / package, folder / package)
-    return Copy(folder, tuple(packages))
+    return Copy(folder)
 
 
 def patched(folder: Path, patch: str) -> Copy:
-    """The packages that the patch changes, with it. Raises ValueError where it does not apply any more."""
+    """The packages with the patch in them. Raises ValueError where it does not apply any more."""
     files = files_of(patch)
-    packages = tuple(package for package in PACKAGES if any(file.startswith(f"{package}/") for file in files))
-    if strangers := [file for file in files if not file.startswith(packages)]:
+    if strangers := [file for file in files if not file.startswith(tuple(f"{one}/" for one in PACKAGES))]:
         raise ValueError(f"{patch} changes what is not the product: {', '.join(strangers)}")
-    copied(folder, packages)
+    copied(folder)
     # Not as part of a repository around the folder: there git would pass over what is not below it.
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent)}
     command = ["git", "apply", "--whitespace=nowarn", str(PATCHES / f"{patch}.patch")]
@@ -95,7 +93,7 @@ def patched(folder: Path, patch: str) -> Copy:
         raise ValueError(f"{patch} does not apply any more, write it anew: {applied.stderr.strip()}")
     if same := [file for file in files if (folder / file).read_bytes() == (ROOT / file).read_bytes()]:
         raise ValueError(f"{patch} changed nothing in {', '.join(same)}")
-    return Copy(folder, packages, files)
+    return Copy(folder, files)
 
 
 def run(copy: Copy, nodes: Iterable[str], *, within_s: float) -> Run:
