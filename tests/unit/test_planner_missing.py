@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.unit.planner_desk import Case
 from tranche.contract.plan import ALL
+from tranche_planner.core.wishes import Replace
 
 STEPS = {"batchCount": 3, "needConfirm": True, "maxUnavailable": 2}
 
@@ -66,3 +67,18 @@ def test_a_replica_lost_with_a_stable_revision_is_waited_for() -> None:
     case.tell(placeable=1)
     assert "verified" in case.gates, "it is made at stable, at once"
     assert case.plan.updated != ALL
+
+
+def test_a_pod_that_was_emptied_is_a_place_for_the_next_that_is_to_be() -> None:
+    case = Case(pods=3)
+    case.apply("1.0.0", replicas=2)
+    case.finish()
+    case.do(Replace(pod="a"))
+    case.do(Replace(pod="b"))
+    assert case.plan.evict == ("a", "b")
+    case.tell(evicting=1, emptied=("a",), moving=1)
+    assert case.plan.evict == ("a", "b"), "what is taken off is placed anew first"
+    case.tell(evicting=1, emptied=("a",))
+    assert case.plan.evict == ("b",), "or the last free pod would be the one nobody may take"
+    case.tell(evicting=0, emptied=("b",))
+    assert case.plan.evict == ()

@@ -72,6 +72,8 @@ class Progress(Message):
     """When the first of them may count."""
     evicting: int = 0
     """Replicas still to be taken off the pods the plan evicts."""
+    emptied: tuple[str, ...] = ()
+    """Those of the pods the plan evicts that are rid of theirs."""
     stuck: int = 0
     """Claims whose operation is stuck."""
     foreign: tuple[str, ...] = ()

@@ -252,14 +252,18 @@ def begin(document: Document, now: datetime, **more: object) -> Document:
 
 
 def _replaced(document: Document) -> Document:
-    """The document without the pods to take replicas off, once all are placed anew."""
+    """The document without the pods that replicas were taken off and placed anew."""
     progress = document.progress
     if not document.evict or progress is None or not 0 < document.evict_plan <= progress.plan_revision:
         return document
     whole = progress.present >= plan_of(document).replicas
-    if not answered(document) or progress.evicting or progress.moving or not whole:
+    if not answered(document) or progress.moving or not whole:
         return document
-    return document.but(evict=(), evicted_at=None)
+    # One that is done with is a place for the next, and may be the only one.
+    left = tuple(pod for pod in document.evict if pod not in progress.emptied) if progress.evicting else ()
+    if left == document.evict:
+        return document
+    return document.but(evict=left, evicted_at=document.evicted_at if left else None)
 
 
 def _mended(document: Document) -> Document:

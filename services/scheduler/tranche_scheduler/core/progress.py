@@ -10,6 +10,7 @@ from itertools import islice
 from tranche.contract.ledger import Ledger
 from tranche.contract.plan import ALL, Plan
 from tranche.contract.progress import PodSample, Progress
+from tranche_scheduler.core.eviction import evicted_pods
 from tranche_scheduler.core.pool import PoolView
 from tranche_scheduler.core.problems import few, problems
 from tranche_scheduler.core.standing import REMOVE_DEAD_ORDER, Kind
@@ -58,6 +59,7 @@ def progress(
         maturing=total("maturing"),
         mature_at=replicas.next_due((Kind.MATURING,)),
         evicting=total("evicting"),
+        emptied=tuple(pod for pod in evicted_pods(plan) if not view.standing(pod, name).evicting),
         stuck=total("stuck"),
         foreign=tuple(sorted(+replicas.foreign)),
         surplus_unavailable=min(dead, max(0, total("present") - wanted)),
