@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.planner_desk import Case, wish
-from tranche.contract.answer import AcceptedAnswer, RefusedAnswer
+from tranche.contract.answer import AcceptedAnswer, RefusedAnswer, refused
 from tranche_planner.core.document import Mark
+from tranche_planner.core.status import status
+from tranche_planner.core.verbs import reject
 from tranche_planner.core.wishes import (
     Abort,
     Confirm,
@@ -253,6 +255,21 @@ def test_an_older_event_is_superseded() -> None:
     assert isinstance(answer, RefusedAnswer)
     assert "superseded" in answer.errors[0].message
     assert case.it.paused is not None
+
+
+def test_a_refusal_is_shown_until_something_newer_is_accepted() -> None:
+    case = healthy()
+    shown = reject(case.it, "apply", refused("no"), Mark(sequence=100, time=case.now), case.now)
+    assert [problem.reason for problem in status(shown, case.now).problems] == ["Invalid"]
+
+
+def test_an_event_that_comes_again_after_a_newer_one_is_no_problem() -> None:
+    case = healthy()
+    case.do(wish("2.0.0", replicas=10), sequence=100)
+    again = Mark(sequence=99, time=case.now)
+    answer = case.do(wish("1.0.0", replicas=10), sequence=99)
+    assert isinstance(answer, RefusedAnswer)
+    assert reject(case.it, "apply", answer, again, case.now) == case.it
 
 
 def test_a_stream_made_anew_starts_a_new_order() -> None:

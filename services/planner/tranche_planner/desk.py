@@ -113,9 +113,11 @@ class Desk:
             return _owned(after, owner), ()
         return self.freezes.under(after, now), decision.answer.warnings
 
-    async def note_refusal(self, place: tuple[str, str], verb: str, answer: RefusedAnswer) -> None:
+    async def note_refusal(
+        self, place: tuple[str, str], verb: str, answer: RefusedAnswer, mark: Mark
+    ) -> None:
         """Show a refused event in the status, where there is one."""
-        await self.change(place, lambda document, now: reject(document, verb, answer, now))
+        await self.change(place, lambda document, now: reject(document, verb, answer, mark, now))
 
     async def progress(self, progress: Progress, mark: Mark, *, again: bool) -> None:
         """Act on the scheduler's newest counts."""

@@ -36,7 +36,7 @@ class Events:
         decided = await self._decide(message, place, verb, again=delivery.attempt > 1)
         if isinstance(decided, RefusedAnswer):
             if verb == "apply" or not _asker(message):
-                await self._desk.note_refusal(place, verb, decided)
+                await self._desk.note_refusal(place, verb, decided, mark_of(message))
             await self._refuse(delivery, decided, place, verb)
         else:
             await self._answer(message, decided)

@@ -32,6 +32,8 @@ from tranche_planner.core.wishes import (
 )
 
 ABSENT = "there is no such deployment: apply a manifest first"
+ORDERS = ("last_wish", "last_hold", "last_confirm", "last_promote", "last_replace")
+"""Where the last event of each kind that was accepted is noted."""
 SUPERSEDED = "superseded: a newer {kind} of this deployment was handled before this older one"
 
 
@@ -46,8 +48,11 @@ def decide(document: Document | None, wish: Wish, mark: Mark, now: datetime) -> 
     return Decision(decision.answer, settled(document, after, now), decision.takes_pool)
 
 
-def reject(document: Document, verb: str, answer: RefusedAnswer, now: datetime) -> Document:
-    """The document with a refused event noted as a problem, until something is accepted."""
+def reject(document: Document, verb: str, answer: RefusedAnswer, mark: Mark, now: datetime) -> Document:
+    """The document with a refused event noted as a problem, until something newer is accepted."""
+    # An event that was carried out comes again when its planner died before the ack: that is no problem.
+    if any(getattr(document, field).supersedes(mark) for field in ORDERS):
+        return document
     first, *others = [str(error) for error in answer.errors]
     more = f" (and {len(others)} more)" if others else ""
     problem = Problem(
