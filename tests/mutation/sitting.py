@@ -94,7 +94,7 @@ class Sitting:
         self._items = list(session.items)
         few_examples(self._items)
         self._measure()
-        live = _functions(set(map(str, self.paths.values())))
+        live = functions(set(map(str, self.paths.values())))
         _forget_answers()
         gc.collect()
         gc.freeze()
@@ -161,16 +161,16 @@ class Sitting:
             if not tests:
                 self.told(mutant, Judged("survived", "(no test passes here)"))
                 continue
-            code = _code(compiled(mutant, path), *mutant.function)
-            functions = live.get((path, *mutant.function), [])
-            if not functions or any(one.__code__.co_freevars != code.co_freevars for one in functions):
+            code = code_of(compiled(mutant, path), *mutant.function)
+            swapped = live.get((path, *mutant.function), [])
+            if not swapped or any(one.__code__.co_freevars != code.co_freevars for one in swapped):
                 self.later.append((mutant, self._names(tests)))
                 continue
-            yield mutant, self._trial(functions, code, tests)
+            yield mutant, self._trial(swapped, code, tests)
 
-    def _trial(self, functions: list[types.FunctionType], code: types.CodeType, tests: list[int]) -> Trial:
+    def _trial(self, swapped: list[types.FunctionType], code: types.CodeType, tests: list[int]) -> Trial:
         def trial() -> str:
-            for one in functions:
+            for one in swapped:
                 one.__code__ = code
             for number in tests:
                 allow(2 + 8 * self._seconds[number])
@@ -207,7 +207,7 @@ class Sitting:
         return {item.nodeid: took for item, took in zip(self._items, self._seconds, strict=True)}
 
 
-def _functions(files: set[str]) -> dict[tuple[str, str, int], list[types.FunctionType]]:
+def functions(files: set[str]) -> dict[tuple[str, str, int], list[types.FunctionType]]:
     """The live functions of these files by file, qualified name and first line."""
     found: dict[tuple[str, str, int], list[types.FunctionType]] = defaultdict(list)
     for one in gc.get_objects():
@@ -217,7 +217,7 @@ def _functions(files: set[str]) -> dict[tuple[str, str, int], list[types.Functio
     return found
 
 
-def _code(module: types.CodeType, name: str, line: int) -> types.CodeType:
+def code_of(module: types.CodeType, name: str, line: int) -> types.CodeType:
     """The code object of a function within its module's."""
     todo: list[types.CodeType] = [module]
     while todo:
