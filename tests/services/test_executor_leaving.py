@@ -152,3 +152,20 @@ async def test_the_inventory_is_told_also_of_a_base_that_does_not_answer(
         here.fleet.publish()
         # The file is looked at every half second; the base would have kept us for five more.
         await here.seen(pod.name, lambda record: record.cordoned, timeout_s=2.0)
+
+
+async def test_nothing_is_sent_to_the_address_of_a_pod_that_left_before_that_was_seen(
+    bus: NatsBus, tmp_path: Path
+) -> None:
+    async with stage(bus, tmp_path) as here:
+        await seen_once(here, (POOL, "web-base-1"))
+        left = here.fleet["web-base-1"]
+        uid = (await known_of(here, POOL, "web-base-1")).uid
+        await here.claim("web-base-1", uid=uid)
+        here.fleet.remove(left)
+        heir = await here.fleet.add("web-base-9", namespace=POOL[0], pool=POOL[1], address=left.address)
+
+        await here.start("after", observing=False)
+        await wait_for(here, POOL, "web-base-1", gone=True)
+        await here.untasked()
+        assert heir.base.commands == 0

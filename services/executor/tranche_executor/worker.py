@@ -27,7 +27,7 @@ from tranche_executor.arklet.jar_source import url_failure
 from tranche_executor.base import Base
 from tranche_executor.core import admission
 from tranche_executor.core.observation import described, gone
-from tranche_executor.core.pod import PodKey
+from tranche_executor.core.pod import Pod, PodKey
 from tranche_executor.hold import Hold, LetGo
 from tranche_executor.ledgers import Ledgers
 from tranche_executor.metrics import Metrics
@@ -193,8 +193,13 @@ class Worker:
     async def _operate(
         self, key: PodKey, claim: Claim, ledger: Ledger, held: Held[PodRecord], hold: Hold
     ) -> Verdict:
-        pod = self.source.pods().get(key)
-        known = pod if pod is not None and pod.uid == claim.uid else None
+        known = self.source.pods().get(key)
+        if (known is None or known.uid != claim.uid) and self.source.lists(held.value):
+            known = await self.source.look(key)
+            if known is None or known.uid != claim.uid:
+                return await self._left(key, held, known)
+        if known is not None and known.uid != claim.uid:
+            known = None
         address = known.address if known is not None else held.value.address
         operating = Operating(
             key=key,
@@ -225,6 +230,13 @@ class Worker:
                     self.on_silent(key)
                 log.info("operation_over", state=noted.state, reason=noted.message)
         return verdict
+
+    async def _left(self, key: PodKey, held: Held[PodRecord], successor: Pod | None) -> Verdict:
+        """The claim is on a pod that left its source, and perhaps its address to another: nothing is sent there."""
+        if successor is not None:
+            return Verdict.AGAIN  # until it was observed that another has the name
+        await self._records.bury(key, gone(held.value, self.runtime.clock.now()), expect=held.sequence)
+        return Verdict.OVER
 
     def _listed(self, record: PodRecord) -> PodRecord:
         pod = self.source.pods().get(PodKey(record.namespace, record.base, record.pod))
