@@ -344,6 +344,15 @@ class Oracle:
         if claim is not None and claim.op == "remove":
             del seat.down[module]
 
+    def _let_go(self, record: PodRecord) -> None:
+        """What was down already when it was to be removed is no replica any more once that is over."""
+        operation, seat = record.operation, self.seats.get(record.uid)
+        if operation is None or operation.op != "remove" or operation.state != "done" or seat is None:
+            return
+        claim = self.claims.get((record.namespace, record.base, operation.epoch, operation.token))
+        if claim is not None and claim.module in seat.down and claim.module not in seat.base.base.modules():
+            del seat.down[claim.module]
+
     def _seats_of(self, pool: tuple[str, str]) -> list[Seat]:
         return [seat for seat in self.seats.values() if seat.key.pool == pool and not seat.gone]
 
@@ -369,6 +378,7 @@ class Oracle:
             record = PodRecord.decode(message.data)
             key = PodKey(record.namespace, record.base, record.pod)
             self.records[key].append((message.sequence, record))
+            self._let_go(record)
         elif stream == subjects.PLANS:
             plan = Plan.decode(message.data)
             name = (plan.namespace, plan.name)
