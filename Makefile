@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest -n $(or $(JOBS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test planted mutate check format docs up repeat kills lock clean
+.PHONY: help demo test planted sweep mutate check format docs up repeat kills lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ test: $(READY) ## all tests
 
 planted: $(READY) ## break each rule of the services on purpose: every bug must be caught by the test named for it
 	@$(PYTEST) -v tests/planted $(PYTEST_ARGS)
+
+sweep: $(READY) ## a crash at every I/O point of golden rollouts, pairs in the smallest (GOLDEN=… AT=n or n,m LOG=1)
+	@$(BIN)/python -m tests.simulation.sweep --jobs $(or $(JOBS),2) $(addprefix --golden ,$(GOLDEN)) \
+	  $(addprefix --at ,$(AT)) $(if $(LOG),--log)
 
 mutate: $(READY) ## mutants of the cores, 90 % of each module noticed (CORE=… MODULES=… AGAIN=1 SURVIVORS=1)
 	@$(BIN)/python -m tests.mutation --jobs $(or $(JOBS),2) $(addprefix --core ,$(CORE)) \
