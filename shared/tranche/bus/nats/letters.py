@@ -18,10 +18,13 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from tranche.bus.nats.failures import refusal, unsent
-from tranche.errors import Forbidden, TrancheError, Unavailable, Unknown
+from tranche.contract.given import quoted
+from tranche.errors import Forbidden, Refused, TrancheError, Unavailable, Unknown
 from tranche.runtime import Clock
 
 NO_RESPONDERS = "503"
+LONGEST_SUBJECTS = 4000
+"""Bytes of a subject and its reply: a line of the protocol has 4096, a longer one ends the connection for good."""
 
 
 @dataclass(slots=True)
@@ -52,6 +55,8 @@ class Letters:
         if headers_size(headers or {}) + len(data) > self.client.max_payload:
             # nats-py counts the data only, and the server ends the connection for good.
             raise unsent(vendor.MaxPayloadError(), subject)
+        if len(subject.encode()) + len(reply.encode()) > LONGEST_SUBJECTS:
+            raise Refused(f"{quoted(subject)}: a subject longer than the server allows")
         try:
             await self.client.publish(subject, data, reply, dict(headers) if headers else None)
         except vendor.Error as error:
