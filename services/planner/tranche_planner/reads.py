@@ -13,6 +13,7 @@ from tranche.bus.port import Bus, Request
 from tranche.contract import subjects
 from tranche.contract.answer import RefusedAnswer, refused
 from tranche.contract.explanation import History
+from tranche.contract.given import quoted
 from tranche.contract.message import Message
 from tranche.contract.record import PodRecord
 from tranche.errors import TrancheError
@@ -173,7 +174,8 @@ class Reads:
             held = await self._desk.store.load(namespace, name)
         except ValueError:
             held = None
-        return held.value if held else refused(f"there is no deployment {namespace}/{name}", field="name")
+        wanted = quoted(f"{namespace}/{name}")[1:-1]
+        return held.value if held else refused(f"there is no deployment {wanted}", field="name")
 
     async def _page(
         self, keys: Sequence[str], read: Callable[[str], Awaitable[bytes | None]], fields: dict[str, Any]

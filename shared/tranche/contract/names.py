@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tranche.contract.given import quoted
 from tranche.errors import Refused
 
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
@@ -117,5 +118,5 @@ def untoken(token_: str) -> str:
     except UnicodeError:
         name = ""
     if not name or token(name) != token_:
-        raise ValueError(f"{token_!a} is no name's token")
+        raise ValueError(f"{quoted(token_)} is no name's token")
     return name

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
+from tranche.contract.given import quoted
 from tranche.contract.names import token, untoken
 
 DEPLOYMENTS = "TRANCHE_DEPLOYMENTS"
@@ -60,7 +61,7 @@ def read_event(subject: str) -> EventSubject:
     """Raises ValueError when the subject is not an event's, or a part of it cannot be decoded."""
     parts = subject.split(".")
     if len(parts) != 5 or parts[:2] != ["tranche", "deployments"]:
-        raise ValueError(f"{subject!r} is not tranche.deployments.<namespace>.<name>.<verb>")
+        raise ValueError(f"{quoted(subject)} is not tranche.deployments.<namespace>.<name>.<verb>")
     return EventSubject(untoken(parts[2]), untoken(parts[3]), parts[4])
 
 
@@ -73,7 +74,7 @@ def read_api(subject: str) -> tuple[str, str]:
     """Namespace and verb of a request's subject. Raises ValueError."""
     parts = subject.split(".")
     if len(parts) != 4 or parts[:2] != ["tranche", "api"]:
-        raise ValueError(f"{subject!r} is not tranche.api.<namespace>.<verb>")
+        raise ValueError(f"{quoted(subject)} is not tranche.api.<namespace>.<verb>")
     return (parts[2] if parts[2] == ALL_NAMESPACES else untoken(parts[2])), parts[3]
 
 
@@ -107,7 +108,7 @@ def read_pod(subject: str) -> PodSubject:
     """Of a task's or an availability subject. Raises ValueError."""
     parts = subject.split(".")
     if len(parts) != 5 or parts[0] != "tranche" or parts[1] not in ("tasks", "availability"):
-        raise ValueError(f"{subject!r} names no pod")
+        raise ValueError(f"{quoted(subject)} names no pod")
     return PodSubject(untoken(parts[2]), untoken(parts[3]), untoken(parts[4]))
 
 
@@ -168,7 +169,7 @@ def read_preview(subject: str) -> tuple[str, str]:
     """
     parts = subject.split(".")
     if len(parts) != 4 or parts[:2] != ["tranche", "preview"]:
-        raise ValueError(f"{subject!r} names no pool to be asked")
+        raise ValueError(f"{quoted(subject)} names no pool to be asked")
     return untoken(parts[2]), untoken(parts[3])
 
 
@@ -190,7 +191,7 @@ def read_key(subject: str) -> tuple[str, ...]:
     """The parts of a KV key, decoded. Raises ValueError."""
     parts = subject.split(".")
     if len(parts) < 3 or parts[0] != "$KV":
-        raise ValueError(f"{subject!r} is not a key of a bucket")
+        raise ValueError(f"{quoted(subject)} is not a key of a bucket")
     return tuple(map(untoken, parts[2:]))
 
 

@@ -259,7 +259,7 @@ def _expected(key: str, kind: type) -> str:
 
 
 def _field(key: str) -> str:
-    return quoted(key)[1:-1]
+    return quoted(key)[1:-1] or '""'
 
 
 def _no_constant(word: str) -> NoReturn:
