@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tests.planted.patching import ROOT, Copy, patched
+from tests.planted.patching import ROOT, Copy, patched, spent_s
 from tests.planted.table import PLANTED
 
 _SHOWN = re.compile(r"^seed (\S+): ([SV]\d+)")
@@ -31,7 +30,7 @@ class Shown:
 
 def search(copy: Copy, *, seeds: str, within_s: float) -> Shown | None:
     """The first violation that the simulation finds on a copy; None: none in these seeds, or in this time."""
-    began = _spent_s()
+    began = spent_s()
     command = [sys.executable, "-u", "-m", "tests.simulation", "--seeds", seeds]
     with subprocess.Popen(
         command,
@@ -50,12 +49,7 @@ def search(copy: Copy, *, seeds: str, within_s: float) -> Shown | None:
         return None
     found = _SHOWN.match(line)
     assert found is not None
-    return Shown(found[1], found[2], _spent_s() - began, line.strip())
-
-
-def _spent_s() -> float:
-    """Seconds of the processor that ended children have taken: what else the machine does is no matter."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    return Shown(found[1], found[2], spent_s() - began, line.strip())
 
 
 def _first_shown(simulation: subprocess.Popen[str], within_s: float) -> str | None:
