@@ -7,7 +7,7 @@ from typing import Any
 
 from nats import errors as vendor
 
-from tranche.errors import Conflict, Full, LostHistory, Refused, TrancheError, Unavailable
+from tranche.errors import Conflict, Full, LostHistory, Refused, TrancheError, Unavailable, Unknown
 
 NO_CONSUMER = 10014
 NO_MESSAGE = 10037
@@ -23,6 +23,7 @@ _BY_CODE: Mapping[int, type[TrancheError]] = {
     10003: Unavailable,  # bad request while the server starts its streams
     10071: Conflict,  # wrong last sequence
     10164: Conflict,  # the same, of another write still in flight
+    10158: Unknown,  # a cluster is still storing the same message, sent before
     10049: Unavailable,  # a stream of that name is being deleted
     10023: Unavailable,  # insufficient resources
     NO_STREAM: Unavailable,
@@ -35,6 +36,8 @@ def refusal(error: Mapping[str, Any], about: str) -> TrancheError:
 
     >>> refusal({"code": 400, "err_code": 10071, "description": "wrong last sequence: 7"}, "a.b")
     Conflict('a.b: wrong last sequence: 7 (10071)')
+    >>> refusal({"code": 409, "err_code": 10158, "description": "duplicate message id is in process"}, "a.b")
+    Unknown('a.b: duplicate message id is in process (10158)')
     """
     code, kind = int(error.get("err_code", 0)), int(error.get("code", 0))
     text = str(error.get("description", "no reason given"))
