@@ -231,6 +231,8 @@ def said(round_: Round) -> str:
             "nothing was left to do" if back.goes_on_s is None else f"goes on after {back.goes_on_s:.2f} s"
         )
         lines.append(f"    {struck}: {words}")
+    told = "was begun after a person was told of the abort, the pause or the other wish"
+    lines += [f"    {late_s:.2f} s late: {told}" for late_s in round_.late_starts_s]
     return "\n".join(lines + [f"  ! {one}" for one in round_.violations])
 
 
