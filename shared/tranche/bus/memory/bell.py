@@ -12,7 +12,8 @@ class Bell:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], None] = {}
+        """In the order in which they came, so that they are woken in it."""
 
     def ring(self) -> None:
         for waiting in self._waiting:
@@ -22,11 +23,11 @@ class Bell:
     async def wait(self, seconds: float) -> None:
         """Until the bell rings, or so many seconds have passed."""
         rung = asyncio.get_running_loop().create_future()
-        self._waiting.add(rung)
+        self._waiting[rung] = None
         try:
             async with self._clock.timeout(max(0.0, seconds)):
                 await rung
         except TimeoutError:
             pass
         finally:
-            self._waiting.discard(rung)
+            del self._waiting[rung]
