@@ -13,7 +13,7 @@ from tranche.contract.ledger import MAX_CLAIMS, Ledger
 from tranche.contract.plan import ALL
 from tranche_scheduler.core.budget import budget_of
 from tranche_scheduler.core.choice import choose
-from tranche_scheduler.core.ledger import Round, play
+from tranche_scheduler.core.ledger import Rest, Round, play, rest
 from tranche_scheduler.core.pool import PoolView, modules_on
 from tranche_scheduler.core.progress import progress
 from tranche_scheduler.core.surge import surging
@@ -101,8 +101,10 @@ happenings = st.lists(
         st.tuples(st.just("plan"), plans()),
         st.tuples(st.just("round"), st.sampled_from([0, 0, 6, 40])),
         st.tuples(st.just("start"), st.sampled_from(PODS)),
+        st.tuples(st.just("move"), st.sampled_from(PODS)),
         st.tuples(st.just("end"), st.sampled_from(PODS)),
         st.tuples(st.just("fail"), st.sampled_from(PODS)),
+        st.tuples(st.sampled_from(["leave", "recreate"]), st.sampled_from(PODS)),
         st.tuples(st.just("record"), records()),
     ),
     min_size=1,
@@ -121,6 +123,9 @@ class World:
         self.ledger = Ledger(namespace="shop", base="web", epoch="e", counter=1)
         self.position, self.revision, self.plan_revision = 0, 1, 0
         self.now = NOW
+        self.rest: Rest | None = None
+        self.last: Round | None = None
+        self.rests = 0
 
     def put(self, found) -> None:
         self.position += 1
@@ -143,15 +148,32 @@ class World:
                 found = self.naive.records[value]
                 if not found.gone:
                     self.put(found.but(operation=operation(self.ledger.claims[value].token, "started")))
+            case "move" if value in self.ledger.claims:
+                self._move(value)
             case "end" if value in self.ledger.claims:
                 self._end(value)
+            case "leave" if value in self.ledger.claims:
+                self.put(self.naive.records[value].but(operation=self._operation(value, "unchanged")))
+            case "recreate" if value in self.ledger.claims:
+                self.put(self.naive.records[value].but(uid=f"u{self.position}"))
             case "fail" if value in self.ledger.claims:
                 self._fail(value)
+
+    def _operation(self, pod, state):
+        return operation(self.ledger.claims[pod].token, state)
 
     def _kept(self, found):
         """An observation never touches the operation."""
         known = self.naive.records.get(found.pod)
         return found.but(operation=known.operation) if known is not None else found
+
+    def _move(self, pod) -> None:
+        claim, found = self.ledger.claims[pod], self.naive.records[pod]
+        if found.gone or not claim.revision:
+            return
+        moving = entry(claim.revision, "installing", since=NOW)
+        begun = operation(claim.token, "started")
+        self.put(found.but(operation=begun, modules={**found.modules, claim.module: moving}))
 
     def _end(self, pod) -> None:
         claim, found = self.ledger.claims[pod], self.naive.records[pod]
@@ -173,10 +195,12 @@ class World:
         self.put(found.but(operation=operation(claim.token, "failed"), modules=modules))
 
     def round(self) -> Round:
+        before = rest(self.view, self.ledger, self.revision, True)
         mine = play(self.view, self.ledger, self.revision, self.now, caught_up=True)
         theirs = play(self.naive, self.ledger, self.revision, self.now, caught_up=True)
         assert mine == theirs
         self.judge(mine)
+        self._judge_rest(before, mine)
         self.ledger = mine.ledger
         self.revision += mine.changed
         self.view.fold_claims(self.ledger.claims)
@@ -188,6 +212,14 @@ class World:
             ]
             assert answers[0] == answers[1]
         return mine
+
+    def _judge_rest(self, here: Rest | None, mine: Round) -> None:
+        """A round that the keeper would have left out comes to what the last one came to."""
+        if here is not None and here == self.rest:
+            assert not mine.changed
+            assert (mine.blocked, mine.next_at) == (self.last.blocked, None)
+            self.rests += 1
+        self.rest, self.last = (None if mine.changed else here), mine
 
     def judge(self, result: Round) -> None:
         """The laws, counted on the records alone."""
@@ -205,8 +237,9 @@ class World:
     def _judge_claim(self, claim, before, look) -> None:
         found = look.records[claim.pod]
         told = look.plans[claim.deployment]
-        proven = claim.pod not in before or before[claim.pod].token <= (found.operation or operation(0)).token
-        assert proven, "one claim per pod"
+        was = before.get(claim.pod)
+        told_over = was is not None and was.token <= (found.operation or operation(0)).token
+        assert was is None or was.uid != found.uid or told_over, "one claim per pod"
         assert found.ready
         assert not found.terminating
         assert not found.gone

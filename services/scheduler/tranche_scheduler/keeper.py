@@ -18,7 +18,7 @@ from tranche.contract.record import PodRecord
 from tranche.errors import Conflict, LostHistory, TrancheError, Unknown
 from tranche.runtime import Runtime
 from tranche_scheduler.core.budget import budget_of
-from tranche_scheduler.core.ledger import Round, Stale, play
+from tranche_scheduler.core.ledger import Rest, Round, Stale, play, rest
 from tranche_scheduler.core.pool import PoolView, finished
 from tranche_scheduler.core.progress import progress, same
 from tranche_scheduler.core.rehearsal import Snapshot
@@ -131,6 +131,7 @@ class _Pool:
     ) -> None:
         self._runtime = runtime
         self._metrics = metrics
+        self._claims = metrics.claims.labels(f"{held.value.namespace}/{held.value.base}")
         self._store = store
         self._messenger = messenger
         self._inbox = inbox
@@ -141,6 +142,8 @@ class _Pool:
         self._view.fold_claims(held.value.claims)
         self._ticket = 0
         """The reading to the end that came after ``held`` was read."""
+        self._rest: Rest | None = None
+        """Where a round changed nothing: the next one is left out while nothing else has happened."""
         self._blocked: Mapping[str, Blocked] = {}
         self._unsaid: set[str] = set()
         self._said: dict[str, tuple[Progress, float]] = {}
@@ -178,6 +181,8 @@ class _Pool:
             wait_s = min(self._hand_out_again(), self._say(), self._until(next_at))
             if self._settled():
                 return
+            if self._inbox.bell.is_set():
+                continue
             try:
                 async with self._runtime.clock.timeout(wait_s):
                     await self._inbox.bell.wait()
@@ -194,6 +199,8 @@ class _Pool:
         began = self._runtime.clock.monotonic()
         held = self._held
         caught_up = self._inbox.caught_up(self._ticket)
+        if self._rest is not None and self._rest == rest(self._view, held.value, held.sequence, caught_up):
+            return None
         result = play(self._view, held.value, held.sequence, self._runtime.clock.now(), caught_up=caught_up)
         self._metrics.rounds.inc()
         self._metrics.decision_s.observe(self._runtime.clock.monotonic() - began)
@@ -208,6 +215,8 @@ class _Pool:
                 await self._reload(error)
                 return None
             self._report(held.value, result)
+        else:
+            self._rest = rest(self._view, held.value, held.sequence, caught_up)
         for name in result.blocked.keys() | self._blocked.keys():
             if result.blocked.get(name) != self._blocked.get(name):
                 self._unsaid.add(name)
@@ -217,7 +226,7 @@ class _Pool:
     def _take(self, held: Held[Ledger]) -> None:
         self._held = held
         self._view.fold_claims(held.value.claims)
-        self._metrics.claims.labels(f"{held.value.namespace}/{held.value.base}").set(len(held.value.claims))
+        self._claims.set(len(held.value.claims))
 
     async def _reload(self, error: TrancheError) -> None:
         """Somebody else wrote the ledger, or nobody knows who: look, and decide again."""

@@ -34,6 +34,21 @@ class Stale(NamedTuple):
     seen: int
 
 
+class Rest(NamedTuple):
+    """Where pool, ledger and reader stood when a round changed nothing: there the next would not either."""
+
+    changes: int
+    revision: int
+    caught_up: bool
+
+
+def rest(view: PoolView, ledger: Ledger, revision: int, caught_up: bool) -> Rest | None:
+    """What the next round depends on; None where it depends on the time, or on every record, as well."""
+    if ledger.frozen is not None or view.max_token > ledger.counter or view.waits:
+        return None
+    return Rest(view.changes, revision, caught_up)
+
+
 def proven_over(claim: Claim, record: PodRecord | None) -> bool:
     """Whether the pod's record proves that nobody works, or will work, on the claim (design 2.2)."""
     if record is None:

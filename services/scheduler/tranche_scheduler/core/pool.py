@@ -100,6 +100,27 @@ class _Place:
         """The deployment it will be a seat for once its module is off the pod."""
         self.standings: dict[str, Standing] = {}
 
+    def stands_as(self, other: _Place) -> bool:
+        """Whether the indexes know both alike, whatever else their records say."""
+        return (
+            self.standings == other.standings
+            and (self.modules, self.obstacle, self.counted, self.vacated)
+            == (other.modules, other.obstacle, other.counted, other.vacated)
+            and (self.names, self.closed) == (other.names, other.closed)
+            and self.record.modules.keys() == other.record.modules.keys()
+            and (self.record.terminating, bool(self.record.capacity_problem))
+            == (other.record.terminating, bool(other.record.capacity_problem))
+        )
+
+
+def mere_step(before: PodRecord, after: PodRecord, claim: Claim | None) -> bool:
+    """Whether all that happened is that the claim's operation began, or takes another step: where both stand
+    alike nothing else is to be decided then."""
+    operation = after.operation
+    if claim is None or claim.withdrawn or operation is None or operation.over:
+        return False
+    return (operation.token, after.uid) == (claim.token, claim.uid) and before.modules == after.modules
+
 
 class PoolView:
     """What is known of one pool. ``position``: the availability stream's sequence folded in."""
@@ -108,6 +129,8 @@ class PoolView:
         self.position = 0
         self.max_token = 0
         """The highest token in any record ever folded."""
+        self.changes = 0
+        """Raised by all that may lead to another decision."""
         self.plans: dict[str, Plan] = {}
         self.claims: dict[str, Claim] = {}
         self.touched: set[str] = set()
@@ -134,11 +157,12 @@ class PoolView:
         self.position = max(self.position, position)
         self.max_token = max(self.max_token, record.operation.token if record.operation else 0)
         pod = record.pod
-        self._take_out(pod)
         self._gone.pop(pod, None)
         if not record.gone:
             self._put_in(pod, record)
-        elif pod in self.claims:
+            return
+        self._take_out(pod)
+        if pod in self.claims:
             self._gone[pod] = record  # the proof that the claim is over
 
     def fold_claims(self, claims: Mapping[str, Claim]) -> None:
@@ -155,10 +179,8 @@ class PoolView:
 
     def end(self, record: PodRecord) -> None:
         """A claim's end and the record that proves it, in one."""
-        pod = record.pod
-        self._take_out(pod)
-        self._drop_claim(pod)
-        self._put_in(pod, record)
+        self._drop_claim(record.pod)
+        self._put_in(record.pod, record)
 
     def unclaim(self, pod: str) -> None:
         """Count without the pod's claim."""
@@ -171,6 +193,7 @@ class PoolView:
         if known is not None and known.revision > plan.revision:
             return False
         self.plans[plan.name] = plan
+        self.changes += 1
         self.touched.add(plan.name)
         if plan.name not in self._replicas:
             self._replicas[plan.name] = Replicas()
@@ -243,6 +266,11 @@ class PoolView:
                 found[EMPTIED] += 1
         return found
 
+    @property
+    def waits(self) -> bool:
+        """Whether something is tried again, or looked at, when its time has come."""
+        return any(replicas.waits for replicas in self._replicas.values())
+
     def next_due(self, name: str) -> datetime | None:
         """The next time a failed replica may be tried again, or one that runs be looked at."""
         return self._replicas[name].next_due(TIMED)
@@ -251,7 +279,7 @@ class PoolView:
 
     def _change_claim(self, pod: str, claim: Claim | None) -> None:
         place = self._places.get(pod)
-        self._take_out(pod)
+        self.changes += 1
         self._drop_claim(pod)
         if claim is not None:
             self.claims[pod] = claim
@@ -301,13 +329,20 @@ class PoolView:
         self._owners[module] = preferred.name
 
     def _put_in(self, pod: str, record: PodRecord) -> None:
+        """Count with the record; what is known of its pod is taken out where it differs."""
+        place, known = self._place(pod, record), self._places.get(pod)
+        if known is None or not place.stands_as(known):
+            self._take_out(pod)
+            self._index(pod, place)
+            return
+        self._places[pod] = place
+        self.touched.update(place.standings)
+        if not mere_step(known.record, record, self.claims.get(pod)):
+            self.changes += 1
+
+    def _place(self, pod: str, record: PodRecord) -> _Place:
         claim = self.claims.get(pod)
-        place = self._places[pod] = _Place(record, claim)
-        for module in record.modules:
-            self._pods_with.setdefault(module, set()).add(pod)
-        if record.capacity_problem:
-            self.unreadable.add(pod)
-        self._counted += place.counted
+        place = _Place(record, claim)
         place.names = tuple(
             owner for module in record.modules if (owner := self._owners.get(module)) is not None
         )
@@ -317,10 +352,22 @@ class PoolView:
             assert claim is not None
             here = claim.deployment in place.names and claim.deployment not in (emptied or ())
             place.vacated = claim.deployment if here else ""
-        self._put_seat(pod, place)
         for name in {*place.names, *self._claimant(claim)}:
+            place.standings[name] = standing(record, claim, self.plans[name])
+        return place
+
+    def _index(self, pod: str, place: _Place) -> None:
+        record = place.record
+        self.changes += 1
+        self._places[pod] = place
+        for module in record.modules:
+            self._pods_with.setdefault(module, set()).add(pod)
+        if record.capacity_problem:
+            self.unreadable.add(pod)
+        self._counted += place.counted
+        self._put_seat(pod, place)
+        for name, stands in place.standings.items():
             replicas = self._replicas[name]
-            stands = place.standings[name] = standing(record, claim, self.plans[name])
             replicas.add(pod, place.modules, stands)
             replicas.closed += not place.counted and not record.terminating
             self.touched.add(name)
@@ -341,6 +388,7 @@ class PoolView:
         place = self._places.pop(pod, None)
         if place is None:
             return
+        self.changes += 1
         for module in place.record.modules:
             self._pods_with[module].discard(pod)
         self.unreadable.discard(pod)
@@ -380,6 +428,7 @@ def _looks(plan: Plan) -> tuple[object, ...]:
         evicted_pods(plan),
         plan.evicted_at,
         version,
+        plan.stable.version if plan.stable else None,
         plan.target_revisions,
         plan.stable_revisions,
         finished(plan),

@@ -108,6 +108,11 @@ class Replicas:
         head = self._first_due(kinds)
         return head[1] if head is not None and head[0] <= now else None
 
+    @property
+    def waits(self) -> bool:
+        """Whether anything is due some time, past or to come."""
+        return bool(self._due)
+
     def next_due(self, kinds: Iterable[Kind]) -> datetime | None:
         """When the next try is due, past or to come."""
         head = self._first_due(kinds)
