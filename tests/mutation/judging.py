@@ -32,10 +32,10 @@ Trial = Callable[[], str]
 def allow(seconds: float) -> None:
     """From now on the child has so long of the processor; then it is over. 0: without end.
 
-    By the clock, which runs on while others have the processor, it has ten minutes: that ends what waits for ever.
+    By the clock, which runs on while others have the processor, it has sixty times as long: no wait is for ever.
     """
     signal.setitimer(signal.ITIMER_PROF, seconds)
-    signal.setitimer(signal.ITIMER_REAL, 600 if seconds else 0)
+    signal.setitimer(signal.ITIMER_REAL, 60 * seconds)
 
 
 def judge(trials: Iterable[tuple[T, Trial]], jobs: int, told: Callable[[T, Judged], None]) -> None:

@@ -141,6 +141,7 @@ def test_a_switch_is_counted_but_leaves_no_id_open() -> None:
         (Uninstall("orders", "1.0.0", "undo"), OLD),
         (Install("cart", "2.0.0"), OLD),
         (Switch("cart", "2.0.0"), OLD),
+        (Switch("cart", "1.0.0"), OLD),
     ],
 )
 def test_what_is_being_taken_away_no_longer_serves(change: Change, serving: Serving | None) -> None:
@@ -215,6 +216,18 @@ def test_a_record_of_another_operation_is_never_written(token: int) -> None:
         entry.stuck(record(), other, "away", unreachable=True, now=LATER)
     with pytest.raises(ValueError, match="web-1"):
         entry.resumed(record().but(operation=None), claim(), ready=True)
+
+
+def test_the_target_serves_while_the_old_version_retires() -> None:
+    before = record("install:2.0.0", modules={"cart": module()})
+    after = step(before, Uninstall("cart", "1.0.0", "retire"), bizzes(("1.0.0", IDLE), ("2.0.0", ACTIVE)))
+    assert after.modules["cart"].serving == NEW
+
+
+def test_modules_are_noted_in_the_order_of_their_names() -> None:
+    names = [f"m{number}" for number in range(20)]
+    after = step(record(), Install("cart", "2.0.0"), bizzes(*((name, "1", ACTIVE) for name in names[::-1])))
+    assert [name for name in after.modules if name != "cart"] == sorted(names)
 
 
 # --- stuck and resumed ---
@@ -371,6 +384,20 @@ def test_a_failure_without_advice_is_the_bases_own_words() -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "serves", "serving"),
+    [
+        (module("2.0.0", 2, "installing", serving=OLD), "1.0.0", OLD),
+        (module("1.0.0", 1), "2.0.0", NEW),
+    ],
+)
+def test_what_serves_after_a_failure_has_the_number_it_has(
+    before: ModuleEntry, serves: str, serving: Serving
+) -> None:
+    after = end(record(modules={"cart": before}), Failed(NO.failure), bizzes((serves, ACTIVE)))
+    assert after.modules["cart"].serving == serving
+
+
+@pytest.mark.parametrize(
     ("before", "tries"),
     [(None, 1), (module("2.0.0", 2, "failed", tries=4), 5), (module("1.0.0", 1, "failed", tries=4), 1)],
 )
@@ -403,6 +430,15 @@ def test_an_installation_whose_content_is_unknown_fails_as_what_is_there() -> No
     )
     assert after.modules["cart"].version == "1.0.0"
     assert after.modules["cart"].serving == Serving(version="1.0.0", revision=0)
+
+
+def test_an_operation_whose_content_is_unknown_says_of_its_module_what_was_known() -> None:
+    before = record(modules={"cart": module("1.0.0", 4)})
+    failed = entry.ended(before, claim(), None, Failed(NO.failure), bizzes(), ready=True, now=NOW)
+    assert (failed.modules["cart"].version, failed.modules["cart"].revision) == ("1.0.0", 4)
+    change = Uninstall("cart", "1.0.0")
+    moving, _ = entry.stepping(before, claim(), None, change, bizzes(), ready=True, now=NOW)
+    assert (moving.modules["cart"].version, moving.modules["cart"].state) == ("1.0.0", "uninstalling")
 
 
 def test_an_end_without_a_look_claims_no_modules() -> None:

@@ -198,6 +198,25 @@ def test_what_stands_otherwise_does_so_from_now_on_and_is_still_ours() -> None:
     assert strange == clean.but(state="inactive", serving=Serving(version="0.8", revision=0))
 
 
+def test_what_serves_itself_needs_no_other_beside_it() -> None:
+    both = bizzes(("0.9", ACTIVE), ("1.0.0", ACTIVE))
+    assert fold(module(), both.of("cart"), LATER) == module()
+
+
+def test_why_it_broke_is_told_also_where_another_version_serves() -> None:
+    ours = module("2.0.0", 2, "installing", serving=OLD)
+    broken = Biz("cart", "2.0.0", BROKEN, message="no bean")
+    after = fold(ours, (broken, Biz("cart", "1.0.0", ACTIVE)), LATER)
+    assert after is not None
+    assert (after.state, after.message, after.serving) == ("failed", "no bean", OLD)
+
+
+def test_modules_are_noted_in_the_order_of_their_names() -> None:
+    names = [f"m{number}" for number in range(20)]
+    after = observe(None, POD, bizzes(*((name, "1", ACTIVE) for name in names[::-1])), LATER)
+    assert list(after.modules) == sorted(names)
+
+
 def test_what_no_longer_serves_beside_is_not_said_to() -> None:
     ours = module("2.0.0", 2, "inactive", serving=OLD)
     assert fold(ours, bizzes(("2.0.0", IDLE), ("1.0.0", IDLE)).of("cart"), LATER) == ours.but(serving=None)

@@ -170,7 +170,7 @@ def _moving(
     beside = serving(entry, claim, content, bizzes, minus)
     if claim.op == "remove" or content is None:
         return entry.but(state="uninstalling", serving=beside, token=claim.token) if entry else None
-    same = entry is not None and entry.revision == claim.revision
+    again = entry if entry is not None and entry.revision == claim.revision else None
     return ModuleEntry(
         version=content.version,
         revision=claim.revision,
@@ -179,8 +179,8 @@ def _moving(
         generation=claim.generation,
         batch=claim.batch,
         token=claim.token,
-        since=entry.since if entry is not None and same and entry.state == "installing" else now,
-        tries=entry.tries if entry is not None and same else 0,
+        since=again.since if again is not None and again.state == "installing" else now,
+        tries=again.tries if again is not None else 0,
     )
 
 
@@ -224,16 +224,17 @@ def _observed(
 ) -> ModuleEntry | None:
     """Taking over: what serves at the target's version is ours from now on, also where something else failed."""
     seen = fold(entry, bizzes.of(claim.module), now)
-    if seen is None or content is None or not claim.revision:
+    if content is None or not claim.revision:
         return seen
-    if any(
+    if not any(
         biz.version == content.version and biz.state is BizState.ACTIVATED for biz in bizzes.of(claim.module)
     ):
-        named = _named(claim, content.version, now)
+        return seen
+    named = _named(claim, content.version, now)
+    if entry is not None and entry.state == "available" and _same(entry, named):
         # Looked at again: it is available for as long as before.
-        again = entry is not None and entry.state == "available" and _same(entry, named)
-        return named.but(since=entry.since) if entry is not None and again else named
-    return seen
+        return named.but(since=entry.since)
+    return named
 
 
 def _same(entry: ModuleEntry, other: ModuleEntry) -> bool:
@@ -248,12 +249,13 @@ def _failed(
     bizzes: Bizzes,
     now: datetime,
 ) -> ModuleEntry:
-    removing = claim.op == "remove" or content is None
     there = bizzes.of(claim.module)
-    version = entry.version if removing and entry else (there[0].version if there else "")
-    revision = entry.revision if removing and entry else 0
-    if not removing and content is not None:
+    if claim.op != "remove" and content is not None:
         version, revision = content.version, claim.revision
+    elif entry is not None:
+        version, revision = entry.version, entry.revision
+    else:
+        version, revision = there[0].version if there else "", 0
     tries = entry.tries if entry is not None and entry.revision == revision else 0
     return ModuleEntry(
         version=version,

@@ -117,7 +117,7 @@ def fold(entry: ModuleEntry | None, there: tuple[Biz, ...], now: datetime) -> Mo
         return _after_failure(entry, ours, active, now)
     if ours is None:
         return _as_serving(entry, _foremost(there), now)
-    if ours.state is not BizState.ACTIVATED and active is not None and active.version != entry.version:
+    if ours.state is not BizState.ACTIVATED and active is not None:
         serving = Serving(version=active.version, revision=_revision(entry, active.version))
         return _in_state(entry, STATES[ours.state], ours, now).but(serving=serving)
     return _in_state(entry, STATES[ours.state], ours, now).but(serving=None)

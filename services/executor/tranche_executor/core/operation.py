@@ -146,7 +146,7 @@ def _absent(now: Situation, target: Content, others: Sequence[Biz]) -> Step:
             case Refused(failure):
                 return Failed(failure)
             case Succeeded():
-                return _vanished(now, target, others)
+                return _vanished(now, target)
             case NeverRan() | None:
                 pass
             case _:
@@ -158,7 +158,7 @@ def _absent(now: Situation, target: Content, others: Sequence[Biz]) -> Step:
     return Install(now.module, target.version)
 
 
-def _vanished(now: Situation, target: Content, others: Sequence[Biz]) -> Step:
+def _vanished(now: Situation, target: Content) -> Step:
     """The base says it installed it: then the jar is another module, or the base has lost it again."""
     strangers = [biz for biz in now.bizzes.bizzes if not _known(now.record, now.module, biz)]
     if len(strangers) == 1:
@@ -169,11 +169,9 @@ def _vanished(now: Situation, target: Content, others: Sequence[Biz]) -> Step:
 def _known(record: PodRecord, module: str, biz: Biz) -> bool:
     """Whether the module was on the pod before, as the record tells; what came since is our jar."""
     entry = record.modules.get(biz.name)
-    if entry is None:
-        return False
     # A record keeps one version per module, so of modules that are not ours we take away none that was there.
-    if biz.name != module:
-        return True
+    if entry is None or biz.name != module:
+        return entry is not None
     return entry.serving is not None and biz.version == entry.serving.version
 
 
