@@ -1,4 +1,4 @@
-"""Crashes at all I/O points of the smallest golden rollout and at some of the others, and a sweep that sees faults."""
+"""Crashes at all I/O points of the smallest golden rollout, at some of the others, and a sweep that sees faults."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tests.simulation.sweep import Sweep
 from tranche.contract.answer import RefusedAnswer
 from tranche_planner import desk
 from tranche_planner.core.document import Document, Mark
+from tranche_planner.core.verbs import reject
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = 8
@@ -99,10 +100,9 @@ def test_an_end_that_differs_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> No
     alone = Sweep.of(GOLDENS["smallest"])
     crash = alone.calm.kinds.index("planner tranche.deployments apply acked before") + 1
     assert not alone.judge(play(alone.golden, (crash,))).failures
-    right = desk.reject
 
     def wrong(document: Document, verb: str, answer: RefusedAnswer, mark: Mark, now: datetime) -> Document:
-        return right(document, verb, answer, mark.but(sequence=1 << 40), now)
+        return reject(document, verb, answer, mark.but(sequence=1 << 40), now)
 
     # As it once was: an event that came again after a newer one was shown as a refused change.
     monkeypatch.setattr(desk, "reject", wrong)
