@@ -118,6 +118,19 @@ class Air:
             self.on_crash(process)
             await self.loop.create_future()
 
+    async def before(self, fate: Fate) -> None:
+        """The I/O point before a word of this fate."""
+        await self._reached(fate, Fate.CRASH_BEFORE)
+
+    async def after(self, fate: Fate) -> None:
+        """The I/O point after a word of this fate has arrived."""
+        await self._reached(fate, Fate.CRASH_AFTER)
+
+    async def _reached(self, fate: Fate, deadly: Fate) -> None:
+        if fate is deadly:
+            self.counts[f"fault {fate}"] += 1
+        await self.point(fate is deadly)
+
     async def back(self) -> None:
         """An answer on its way: mostly there at once."""
         if seconds := self.latency():

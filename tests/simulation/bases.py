@@ -79,7 +79,7 @@ class AirTransport:
         air = self._air
         address = f"{place.host}:{place.port}"
         fate = air.fate()
-        await air.point(fate is Fate.CRASH_BEFORE)
+        await air.before(fate)
         await air.pause(fate)
         found = self._at(address)
         if found is None or found.base.refuses:
@@ -103,7 +103,7 @@ class AirTransport:
     ) -> tuple[int, bytes]:
         air = self._air
         exchange = self._arrive(instance, found, command, data)
-        await air.point(fate is Fate.CRASH_AFTER)
+        await air.after(fate)
         if fate is Fate.UNANSWERED or exchange is None:
             air.fault(f"call {fate}", address, command)
             await sleep(air.loop, NO_ANSWER_S)

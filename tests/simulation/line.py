@@ -26,7 +26,7 @@ class AirLine(Line):
     async def tell(self, about: str, act: Callable[[], object]) -> None:
         air = self._air
         fate = air.fate()
-        await air.point(fate is Fate.CRASH_BEFORE)
+        await air.before(fate)
         if not self.connected:
             return
         if fate in (Fate.LOST, Fate.UNANSWERED, Fate.LATE):
@@ -36,14 +36,14 @@ class AirLine(Line):
             return
         self._done(about, "told")
         act()
-        await air.point(fate is Fate.CRASH_AFTER)
+        await air.after(fate)
 
     async def ask(self, about: str, act: Callable[[], T]) -> T:
         air = self._air
         self.check(about)
         breaks = self.breaks
         fate = air.fate()
-        await air.point(fate is Fate.CRASH_BEFORE)
+        await air.before(fate)
         await air.pause(fate)
         if self.breaks != breaks:
             raise Unknown(f"{about}: the connection broke before the answer came")
@@ -60,7 +60,7 @@ class AirLine(Line):
         except TrancheError as error:
             self._done(about, type(error).__name__)
             refused = error
-        await air.point(fate is Fate.CRASH_AFTER)
+        await air.after(fate)
         if fate is Fate.UNANSWERED:
             air.fault(fate, about)
             await sleep(air.loop, NO_ANSWER_S)

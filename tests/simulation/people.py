@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from typing import Any
 
 from tests.simulation.oracle import Oracle
@@ -24,26 +25,54 @@ class Crowd:
         self._world = world
         self._oracle = oracle
         self._dice = random.Random(f"{scenario.seed}/people")
-        self.working = len(scenario.people)
+        self._busy: set[str] = set()
+        self._left: dict[str, deque[Deed]] = {}
+        """What each person has not begun yet."""
+        self._manifests = {person.name: _manifest(person) for person in scenario.people}
+        self._clients: dict[str, Client] = {}
         self.last: dict[str, dict[str, Any]] = {}
         """By deployment: the manifest that was accepted last; none: deleted."""
         self.accepted = 0
         self.refused = 0
         self.unanswered = 0
         for index, person in enumerate(scenario.people):
-            client = world.people(f"{0xFF0000 + index:06x}")
-            world.spawn(self._live(person, client), f"{person.name} does")
+            client = self._clients[person.name] = world.people(f"{0xFF0000 + index:06x}")
+            self._begin(person)
             world.spawn(self._confirm(person, client), f"{person.name} confirms")
 
-    async def _live(self, person: Person, client: Client) -> None:
+    @property
+    def working(self) -> int:
+        """How many have something left to do."""
+        return len(self._busy)
+
+    def left(self) -> dict[str, tuple[Deed, ...]]:
+        """What each person has not begun yet."""
+        return {name: tuple(deeds) for name, deeds in self._left.items()}
+
+    def branch(self, scenario: Scenario) -> None:
+        """From here on people do these deeds instead of those they have not begun."""
+        self._dice.seed(f"{scenario.seed}/people")
+        for person in scenario.people:
+            if person.name in self._busy:
+                self._left[person.name] = deque(person.deeds)
+            else:
+                self._begin(person)
+
+    def _begin(self, person: Person) -> None:
+        self._left[person.name] = deque(person.deeds)
+        self._busy.add(person.name)
+        self._world.spawn(self._live(person), f"{person.name} does")
+
+    async def _live(self, person: Person) -> None:
         """Deed after deed."""
-        manifest = _manifest(person)
-        for deed in person.deeds:
+        left = self._left
+        while left[person.name]:
+            deed = left[person.name].popleft()
             if deed.settled:
                 await self._settled(person)
             await self._world.clock.sleep(deed.after_s)
-            await self._do(person, client, deed, manifest)
-        self.working -= 1
+            await self._do(person, self._clients[person.name], deed, self._manifests[person.name])
+        self._busy.discard(person.name)
 
     async def _settled(self, person: Person) -> None:
         began = self._world.loop.time()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.simulation.air import Weather
@@ -116,6 +116,39 @@ def draw(seed: str) -> Scenario:
     )
 
 
+def branched(scenario: Scenario, seed: str, now: float, left: dict[str, tuple[Deed, ...]]) -> Scenario:
+    """The same world with another future: weather, strikes and deeds from now on, drawn from the branch's seed.
+
+    ``left``: what each person has not done yet; it stays, or something else is done instead.
+    """
+    dice = random.Random(f"{seed}/scenario")
+    lasts_s = now + 0.5 + dice.random() ** 2 * 6.0
+    rough = dice.random()
+    strikes = _strikes(dice, lasts_s - now + 0.3, forgetful=False) if rough > 0.1 else ()
+    return replace(
+        scenario,
+        seed=seed,
+        people=tuple(
+            _reminded(dice, scenario, seed, person, left[person.name]) for person in scenario.people
+        ),
+        weather=_weather(dice) if rough < 0.8 else Weather(),
+        strikes=tuple(replace(strike, at=strike.at + now - 0.3) for strike in strikes),
+        lasts_s=lasts_s,
+    )
+
+
+def _reminded(
+    dice: random.Random, scenario: Scenario, seed: str, person: Person, left: tuple[Deed, ...]
+) -> Person:
+    """Somebody who does what is left, or something else."""
+    if len(left) == len(person.deeds) or dice.random() < 0.5:
+        return replace(person, deeds=left)
+    pool = next(pool for pool in scenario.pools if pool.base == person.base)
+    version = 10 * seed.count(".")
+    first = [Deed("apply", dice.random() * 2.0, dice.random() < 0.5, {"version": f"{version}.0.0"})]
+    return replace(person, deeds=_more(dice, pool, person.strategy, first if left else [], version))
+
+
 def _few(dice: random.Random, most: int) -> int:
     return 1 + int(dice.random() ** 1.5 * most)
 
@@ -180,6 +213,13 @@ def _deeds(dice: random.Random, pool: PoolDraw, strategy: dict[str, Any]) -> tup
     version += 1
     settled = dice.random() < 0.8
     deeds.append(Deed("apply", dice.random() * 2.0, settled, {"version": f"{version}.0.0"}))
+    return _more(dice, pool, strategy, deeds, version)
+
+
+def _more(
+    dice: random.Random, pool: PoolDraw, strategy: dict[str, Any], deeds: list[Deed], version: int
+) -> tuple[Deed, ...]:
+    """These deeds and a few others."""
     while dice.random() < 0.35 and len(deeds) < 5:
         verb = dice.choice(
             (

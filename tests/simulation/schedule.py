@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import random
+import re
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Self
 
 from tests.simulation import logs
 from tests.simulation.ending import unfinished
 from tests.simulation.loop import Livelock
 from tests.simulation.oracle import Oracle, Rules, Violation
 from tests.simulation.people import Crowd
-from tests.simulation.scenario import QUIET, Scenario, draw
+from tests.simulation.scenario import NAMESPACE, QUIET, Scenario, branched, draw
 from tests.simulation.strikes import Striker
 from tests.simulation.world import World
 from tranche_executor.execution import Limits
@@ -19,6 +24,9 @@ from tranche_fleet.catalogue import Catalogue
 LIMITS = Limits(install_timeout_s=15.0, observe_interval_s=5.0)
 LONGEST_S = 900.0
 """Once faults have stopped, everything is done within so long, or somebody waits for something that never comes."""
+WORK = "ran installBiz"
+FIRST, LATER = 2.0, 0.5
+"""A moment comes while so many times the replicas of a world are worked on."""
 UNGATED = frozenset({"promote", "undo", "gates", "retry"})
 
 
@@ -51,39 +59,99 @@ class Verdict:
 
 
 def run(seed: str, *, log: bool = False) -> Verdict:
-    """The verdict on a seed: always the same."""
-    return play(draw(seed), log=log)
+    """The verdict on a seed: always the same.
+
+    ``12`` is a world from its beginning to its end. ``12.3`` is the same one up to a moment, and has a future of
+    its own from there; ``12.3.1`` leaves that one at a later moment. Branch 0 is the future it had anyway.
+    """
+    family, *branches = seed.split(".")
+    with Play(draw(family), log=log) as play:
+        for branch in branches:
+            play.to_the_moment()
+            play.branch(int(branch))
+        return play.end()
 
 
 def play(scenario: Scenario, *, log: bool = False) -> Verdict:
     """The verdict on a scenario."""
-    logs.surprises.clear()
-    world = World(scenario.seed, limits=LIMITS, catalogue=Catalogue(no_web=frozenset(QUIET)))
-    world.air.log = [] if log else None
-    ungated = frozenset(
-        ("shop", person.name) for person in scenario.people if UNGATED & {deed.verb for deed in person.deeds}
-    )
-    oracle = Oracle(world, Rules(ungated=ungated, forgetful=scenario.forgetful))
-    with world.living():
-        striker = Striker(world, scenario, oracle)
-        striker.furnish()
+    with Play(scenario, log=log) as playing:
+        return playing.end()
+
+
+class Play:
+    """A scenario on its way from its beginning to its verdict; it may be left on another way at its moments."""
+
+    def __init__(self, scenario: Scenario, *, log: bool = False) -> None:
+        logs.surprises.clear()
+        self.path = scenario.seed
+        """The seed of the way it is on: a family and its branches."""
+        self.scenario = scenario
+        world = World(scenario.seed, limits=LIMITS, catalogue=Catalogue(no_web=frozenset(QUIET)))
+        world.air.log = [] if log else None
+        self.world = world
+        self.oracle = Oracle(world, Rules(ungated=_ungated(scenario), forgetful=scenario.forgetful))
+        self._living = world.living()
+
+    def __enter__(self) -> Self:
+        self._living.__enter__()
+        world, scenario = self.world, self.scenario
+        self._striker = Striker(world, scenario, self.oracle)
+        self._striker.furnish()
         for kind, count in scenario.processes.items():
             for number in range(1, count + 1):
                 world.start(kind, number)
         world.bad_weather(scenario.weather)
-        crowd = Crowd(world, scenario, oracle)
-        try:
-            _live(world, scenario, oracle, striker, crowd)
-        except Livelock as error:
-            oracle.broken("V1", str(error))
-        except Exception as error:  # a failure nobody took is the world's, and its verdict
-            oracle.broken("V1", f"{type(error).__name__}: {error}")
+        self._crowd = Crowd(world, scenario, self.oracle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._living.__exit__(kind, error, trace)
+
+    @property
+    def broken(self) -> bool:
+        """Whether a rule was broken: it goes no further."""
+        return bool(self.oracle.violations)
+
+    def to_the_moment(self) -> None:
+        """Go on to where its branches part: after so many replicas more were worked on, and some steps."""
+        dice = random.Random(f"{self.path}/moment")
+        counts, loop = self.world.air.counts, self.world.loop
+        first = "." not in self.path
+        replicas = _replicas(self.scenario)
+        work = counts[WORK] + int((FIRST if first else LATER) * dice.random() * replicas)
+        steps = int(dice.random() * 150)
+        lasts_s = self.scenario.lasts_s
+        self._go(lambda: loop.run_until(lambda: self.broken or counts[WORK] > work, until=lasts_s))
+        steps += loop.steps
+        self._go(lambda: loop.run_until(lambda: self.broken or loop.steps > steps, until=lasts_s))
+
+    def branch(self, number: int) -> None:
+        """Take this way from here; 0 is the one it was on."""
+        self.path = f"{self.path}.{number}"
+        if not number or self.broken:
+            return
+        world, left = self.world, self._crowd.left()
+        self.scenario = scenario = branched(self.scenario, self.path, world.loop.time(), left)
+        world.air.note("branch", self.path)
+        world.reseed(self.path)
+        rules = self.oracle.rules
+        self.oracle.rules = replace(rules, ungated=rules.ungated | _ungated(scenario))
+        self._striker.branch(scenario)
+        world.bad_weather(scenario.weather)
+        self._crowd.branch(scenario)
+
+    def end(self) -> Verdict:
+        """Go on to the end."""
+        self._go(self._live)
+        world, oracle, scenario = self.world, self.oracle, self.scenario
         for surprise in logs.surprises:
             oracle.broken("V1", f"a failure nobody expected: {surprise}")
         for death in world.deaths:
             oracle.broken("V1", f"a process ended by itself: {death}")
         return Verdict(
-            seed=scenario.seed,
+            seed=re.sub(r"(\.0)+$", "", self.path),
             scenario=scenario,
             violations=oracle.violations,
             digest=world.air.digest,
@@ -97,22 +165,41 @@ def play(scenario: Scenario, *, log: bool = False) -> Verdict:
             log=world.air.log,
         )
 
-
-def _live(world: World, scenario: Scenario, oracle: Oracle, striker: Striker, crowd: Crowd) -> None:
-    """Faults until their time is over and people have done what they wanted, then peace until all is done."""
-    loop = world.loop
-    loop.run_until(lambda: bool(oracle.violations), until=scenario.lasts_s)
-    striker.heal()
-    loop.run_until(lambda: bool(oracle.violations) or not crowd.working, until=loop.time() + 200.0)
-    world.spawn(crowd.end(scenario), "the end")
-    ends = loop.time() + LONGEST_S
-    while loop.time() < ends and not oracle.violations:
-        loop.run_until(lambda: bool(oracle.violations), until=loop.time() + 1.0)
-        if not (left := unfinished(world, scenario)):
+    def _go(self, on: Callable[[], object]) -> None:
+        """What the world comes to a stop with is a violation like any other."""
+        if self.broken:
             return
-    if not oracle.violations:
-        rule, words = left[0]
-        oracle.broken(rule, words)
+        try:
+            on()
+        except Livelock as error:
+            self.oracle.broken("V1", str(error))
+        except Exception as error:  # a failure nobody took is the world's, and its verdict
+            self.oracle.broken("V1", f"{type(error).__name__}: {error}")
+
+    def _live(self) -> None:
+        """Faults until their time is over and people have done what they wanted, then peace until all is done."""
+        loop, oracle, crowd = self.world.loop, self.oracle, self._crowd
+        loop.run_until(lambda: self.broken, until=self.scenario.lasts_s)
+        self._striker.heal()
+        loop.run_until(lambda: self.broken or not crowd.working, until=loop.time() + 200.0)
+        self.world.spawn(crowd.end(self.scenario), "the end")
+        ends = loop.time() + LONGEST_S
+        while loop.time() < ends and not self.broken:
+            loop.run_until(lambda: self.broken, until=loop.time() + 1.0)
+            if not (left := unfinished(self.world, self.scenario)):
+                return
+        if not self.broken:
+            rule, words = left[0]
+            oracle.broken(rule, words)
+
+
+def _ungated(scenario: Scenario) -> frozenset[tuple[str, str]]:
+    """Deployments whose gates people open in ways that the oracle does not follow."""
+    return frozenset(
+        (NAMESPACE, person.name)
+        for person in scenario.people
+        if UNGATED & {deed.verb for deed in person.deeds}
+    )
 
 
 def _replicas(scenario: Scenario) -> int:

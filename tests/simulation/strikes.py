@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from tests.simulation.air import CALM
 from tests.simulation.bases import SimBase
+from tests.simulation.loop import Handle
 from tests.simulation.oracle import Oracle
 from tests.simulation.scenario import NAMESPACE, PoolDraw, Scenario, Strike
 from tests.simulation.world import RESTART_S, Slot, World
@@ -35,14 +36,26 @@ class Striker:
         self._dice = random.Random(f"{scenario.seed}/strikes")
         self._pods = 0
         self._over = False
+        self._due: list[Handle] = []
 
     def furnish(self) -> None:
         """The pods of the beginning, and the times of the strikes."""
         for pool in self._scenario.pools:
             for limit in pool.limits:
                 self._join(pool, limit)
-        for strike in self._scenario.strikes:
-            self._world.loop.call_at(strike.at, self._hit, strike, context=Context())
+        self._plan()
+
+    def branch(self, scenario: Scenario) -> None:
+        """From here on these strikes instead of those that have not come yet."""
+        self._scenario = scenario
+        self._dice.seed(f"{scenario.seed}/strikes")
+        for handle in self._due:
+            handle.cancel()
+        self._plan()
+
+    def _plan(self) -> None:
+        loop, strikes = self._world.loop, self._scenario.strikes
+        self._due = [loop.call_at(strike.at, self._hit, strike, context=Context()) for strike in strikes]
 
     def _hit(self, strike: Strike) -> None:
         if self._over:

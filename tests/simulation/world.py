@@ -75,12 +75,19 @@ class World:
     """After so long a supervisor starts what was killed; None: nobody does."""
 
     def __post_init__(self) -> None:
-        self.loop = SimLoop(random.Random(f"{self.seed}/order"))
+        self.order = random.Random(f"{self.seed}/order")
+        self.loop = SimLoop(self.order)
         self.air = Air(self.loop, random.Random(f"{self.seed}/air"), on_crash=self.kill)
         self.clock = SimClock(self.loop)
         self.broker = MemoryBroker(self.clock)
         self.jitter = random.Random(f"{self.seed}/jitter")
         self._names = 0
+
+    def reseed(self, seed: str) -> None:
+        """From here on chance is another's: of order, delays, losses and jitter."""
+        self.order.seed(f"{seed}/order")
+        self.air.draw.seed(f"{seed}/air")
+        self.jitter.seed(f"{seed}/jitter")
 
     @contextmanager
     def living(self) -> Iterator[None]:

@@ -22,9 +22,3 @@ async def test_those_who_wait_are_woken_in_the_order_in_which_they_came() -> Non
         await asyncio.sleep(0)
         bell.ring()
     assert woken == list(range(100))
-
-
-async def test_who_gave_up_is_not_woken() -> None:
-    bell = Bell(SystemClock())
-    await bell.wait(0.0)
-    bell.ring()
