@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, assert_never
@@ -29,7 +28,7 @@ from tests.contract.bus_sides import (
 )
 from tranche.bus.memory import MemoryBus
 from tranche.bus.port import Bus, Delivery, Endpoint, Follow, Pull, Request, Stored
-from tranche.errors import TrancheError, Unknown
+from tranche.errors import Unknown
 
 SILENCE_S = 0.25
 SOON_S, NAK_S = 1.6, 1.2
@@ -87,7 +86,7 @@ class Twins(Sides):
                     await follow.stack.aclose()
                 for _, service in self._services.values():
                     await service.aclose()
-                with contextlib.suppress(Unknown):  # slowly, but it goes
+                with suppress(Unknown):  # slowly, but it goes
                     await self.nats[0].request(f"$JS.API.STREAM.DELETE.{self.stream}", b"", timeout_s=5)
             finally:
                 self.gate.release()
@@ -464,18 +463,13 @@ class Twins(Sides):
                 buses[operation.process].serve("sequence", "1.0.0", "answers", [endpoint])
             )
         self._services[operation.slot] = operation.manner, stack
-        await self._turn(operation.process)
+        await self.turn(operation.process)
 
     async def _leave(self, slot: int) -> None:
         if slot in self._services:
             await self._services.pop(slot)[1].aclose()
-            await self._turn(0)
-            await self._turn(1)
-
-    async def _turn(self, process: int) -> None:
-        """NATS has heard all that this process has said."""
-        with contextlib.suppress(TrancheError):
-            await self.nats[process].request(f"{self.stream}.nobody", b"", timeout_s=5)
+            await self.turn(0)
+            await self.turn(1)
 
     # --- names ---
 

@@ -263,7 +263,7 @@ async def test_headers_count_as_part_of_a_message(bus: Bus) -> None:
     assert await bus.publish("short.a", b"x" * 64) == 1
 
 
-async def test_what_can_never_be_stored_is_refused_whatever_it_expects(bus: Bus) -> None:
+async def test_what_can_never_be_stored_is_refused_whatever_else_it_says(bus: Bus) -> None:
     with pytest.raises(Refused):
         await bus.publish("short.a", b"x" * 65, expect=7)
     with pytest.raises(Refused):
@@ -271,6 +271,9 @@ async def test_what_can_never_be_stored_is_refused_whatever_it_expects(bus: Bus)
     await bus.publish("events.a", b"", msg_id="a")
     with pytest.raises(Refused):
         await bus.publish("events.a", b"", msg_id="a", ttl_s=1)
+    await bus.publish("short.a", b"", msg_id="a")
+    with pytest.raises(Refused):
+        await bus.publish("short.a", b"x" * 65, msg_id="a")
 
 
 async def test_a_full_table_takes_what_is_no_larger_than_what_it_replaces(bus: Bus) -> None:

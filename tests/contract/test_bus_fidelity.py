@@ -86,8 +86,10 @@ class Campaign:
     async def differences(self, all_: Mapping[str, Drawn]) -> list[str]:
         """What differs, by name, in words that can be pasted into a test."""
         told = await asyncio.gather(*map(self._difference, all_.values()))
-        differing = [name for name, found in zip(all_, told, strict=True) if found]
-        small = await asyncio.gather(*(self._small(all_[name]) for name in differing[:SHORTENED]))
+        differing = {name: found for name, found in zip(all_, told, strict=True) if found}
+        small = await asyncio.gather(
+            *(self._small(all_[name], differing[name]) for name in itertools.islice(differing, SHORTENED))
+        )
         words = [f"{one}: {found}" for one, found in small] + ["not made small"] * len(differing)
         return [f"{name} {text}" for name, text in zip(differing, words, strict=False)]
 
@@ -109,9 +111,8 @@ class Campaign:
         self.given_up += 1
         return None
 
-    async def _small(self, one: Drawn) -> tuple[Drawn, Difference | None]:
+    async def _small(self, one: Drawn, found: Difference) -> tuple[Drawn, Difference]:
         """Leave out whatever can be left out while something differs."""
-        found: Difference | None = None
         size = len(one.operations) // 2
         while size:
             parts = [
@@ -125,7 +126,7 @@ class Campaign:
                     break
             else:
                 size //= 2
-        return one, found or await self._difference(one)
+        return one, found
 
 
 @pytest.fixture

@@ -71,6 +71,9 @@ class MemoryStream:
         self.settle()
         if ttl_s is not None and not self.spec.message_ttl:
             raise Refused(f"{subject}: stream {self.spec.name} takes no messages with a time to live")
+        limit = self.spec.max_message_bytes
+        if limit and envelope.payload_size(data, headers) > limit:
+            raise Refused(f"{subject}: the message is larger than stream {self.spec.name} allows")
         if msg_id is not None and (known := self._seen_ids.get(msg_id)):
             return known[0]
         self._check_limits(subject, data, headers, expect)
@@ -179,9 +182,6 @@ class MemoryStream:
     ) -> None:
         held = self.by_subject.get(subject, {})
         last = next(reversed(held), 0)
-        limit = self.spec.max_message_bytes
-        if limit and envelope.payload_size(data, headers) > limit:
-            raise Refused(f"{subject}: the message is larger than stream {self.spec.name} allows")
         if expect is not None and expect != last:
             raise Conflict(f"{subject}: wrong last sequence: {last}")
         if self.spec.discard == "new":
