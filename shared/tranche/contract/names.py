@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from tranche.contract.given import quoted
 from tranche.errors import Refused
@@ -88,6 +89,7 @@ def split(text: str, default_namespace: str) -> tuple[str, str]:
     return namespace, name
 
 
+@lru_cache(maxsize=10_000)
 def token(name: str) -> str:
     """The name as one subject token and one part of a key (design 3): ``=XX`` per byte of other characters.
 
