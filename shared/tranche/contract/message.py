@@ -67,7 +67,8 @@ class Message(BaseModel):
 
     def encode(self) -> bytes:
         """The JSON that goes on the wire."""
-        return self.model_dump_json(by_alias=True).encode()
+        # model_dump_json makes text of these very bytes first.
+        return self.__pydantic_serializer__.to_json(self, by_alias=True)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
