@@ -1,38 +1,112 @@
-"""``python -m tests.simulation --seeds 0:1000``: play seeds, print what happened, exit 1 at any violation."""
+"""``make simulate``: play seeds for some minutes or a range of them, say what happened, exit 1 at any violation.
+
+``--seed 12.3`` plays one schedule again, ``--log`` with everything that happened in it.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import textwrap
+import time
+from datetime import UTC, datetime
 
+from tests.simulation.campaign import Campaign
+from tests.simulation.family import Told
 from tests.simulation.logs import silence
+from tests.simulation.regress import Regression
+from tests.simulation.report import Totals
 from tests.simulation.schedule import run
+
+EVERY_S = 10.0
+"""How often a line says how far it has come."""
+ENOUGH = 1000
+"""So many schedules see every kind of fault."""
+BRANCHES = "12"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seed")
-    parser.add_argument("--seeds", default="0:100")
-    parser.add_argument("--log", action="store_true")
+    parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
+    parser.add_argument("--seed", help="play this schedule alone")
+    parser.add_argument("--log", action="store_true", help="with --seed: show everything that happens")
+    parser.add_argument("--seeds", help="play these families: 0:1000")
+    parser.add_argument("--from", type=int, default=0, dest="first", help="the family to begin with")
+    parser.add_argument("--minutes", type=float, default=2.0, help="begin no family after so long")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--branches", default=BRANCHES, help="ways that part at each moment: 0, 12, 6x4")
+    parser.add_argument("--keep", action="store_true", help="note violations in tests/regress")
     given = parser.parse_args()
     silence()
     if given.seed is not None:
-        verdict = run(given.seed, log=given.log)
-        if given.log:
-            print("\n".join(verdict.log or ()))
-        print(verdict.scenario.line, verdict.digest, verdict.seconds, verdict.steps, dict(verdict.counts))
-        for violation in verdict.violations:
-            print(violation)
-        return bool(verdict.violations)
-    first, last = map(int, given.seeds.split(":"))
-    bad = 0
-    for seed in range(first, last):
-        verdict = run(str(seed))
-        if verdict.violations:
-            bad += 1
-            print(verdict.line, flush=True)
-    print(f"{last - first} schedules, {bad} violations")
-    return bool(bad)
+        return _replay(given.seed, log=given.log)
+    return _campaign(given)
+
+
+def _replay(seed: str, *, log: bool) -> int:
+    verdict = run(seed, log=log)
+    if verdict.log is not None:
+        print("\n".join(verdict.log))
+    print(f"seed {verdict.seed}: {verdict.scenario.line}")
+    print(f"{verdict.seconds:.1f} s of virtual time, {verdict.steps:,} steps, digest {verdict.digest:08x}")
+    for kind, count in sorted(verdict.counts.items()):
+        print(f"  {count:6} {kind}")
+    for violation in verdict.violations:
+        print(violation)
+    return bool(verdict.violations)
+
+
+def _campaign(given: argparse.Namespace) -> int:
+    first, last = map(int, given.seeds.split(":")) if given.seeds else (given.first, None)
+    widths = tuple(width for width in map(int, given.branches.split("x")) if width > 1)
+    began = told_at = time.monotonic()
+
+    def done() -> bool:
+        return last is None and time.monotonic() - began >= 60.0 * given.minutes
+
+    campaign = Campaign(widths=widths, workers=given.workers, done=done)
+    totals = Totals()
+    stopped = False
+    try:
+        for _, family in campaign.families(first, last):
+            totals.add(family)
+            for told in family:
+                if told.rule:
+                    _report(told, keep=given.keep)
+            if time.monotonic() - told_at >= EVERY_S:
+                told_at = time.monotonic()
+                _progress(totals, first, told_at - began)
+    except KeyboardInterrupt:
+        stopped = True
+        campaign.stop()
+    print()
+    rows = list(totals.rows(elapsed_s=time.monotonic() - began, widths=widths))
+    load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    rows += [("machine", f"{given.workers} workers on {os.cpu_count()} cores, load {load}")]
+    rows += [("hash", totals.hash)]
+    again = f"make simulate SEEDS={first}:{first + totals.families} BRANCHES={given.branches}"
+    rows += [("again", f"{again}{' (stopped)' if stopped else ''}")]
+    for heading, words in rows:
+        print(textwrap.fill(words, 118, initial_indent=f"{heading:14}", subsequent_indent=" " * 14))
+    missing = totals.never_seen()
+    if missing:
+        print(f"{'never seen':14}{', '.join(missing)}")
+    return bool(totals.violations or (missing and totals.schedules >= ENOUGH))
+
+
+def _report(told: Told, *, keep: bool) -> None:
+    print(told.line.replace("\n", " "))
+    print(f"  again: make simulate SEED={told.seed}", flush=True)
+    if keep:
+        Regression(told.seed, told.rule, f"{datetime.now(UTC):%Y-%m-%d}", told.line).keep()
+
+
+def _progress(totals: Totals, first: int, elapsed_s: float) -> None:
+    print(
+        f"{elapsed_s:6.0f} s  seeds {first}:{first + totals.families}  {totals.schedules:,} schedules, "
+        f"{totals.schedules / elapsed_s:.1f}/s, {len(totals.violations)} violations, hash {totals.hash[:16]}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
