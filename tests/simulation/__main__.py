@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import sys
 import textwrap
 import time
@@ -82,7 +83,15 @@ def _campaign(given: argparse.Namespace) -> int:
     print()
     rows = list(totals.rows(elapsed_s=time.monotonic() - began, widths=widths))
     load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
-    rows += [("machine", f"{given.workers} workers on {os.cpu_count()} cores, load {load}")]
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    each_ms = 1000 * (used.ru_utime + used.ru_stime) / max(1, totals.schedules)
+    rows += [
+        (
+            "machine",
+            f"{given.workers} workers on {os.cpu_count()} cores, load {load}; {each_ms:.1f} ms of the processor "
+            f"for a schedule, {used.ru_maxrss / 1024:.0f} MiB at most",
+        )
+    ]
     rows += [("hash", totals.hash)]
     again = f"make simulate SEEDS={first}:{first + totals.families} BRANCHES={given.branches}"
     rows += [("again", f"{again}{' (stopped)' if stopped else ''}")]
