@@ -81,6 +81,8 @@ def play(
                 *(f"a failure nobody expected: {surprise}" for surprise in logs.surprises),
                 *(f"a process ended by itself: {death}" for death in world.deaths),
                 *user.troubles,
+                # A client waits for longer than an event takes to get from a planner that died to the next one.
+                *(user.unanswered if len(air.sweep) <= 1 else ()),
             ],
             seconds=world.loop.time(),
             digest=air.digest,

@@ -123,9 +123,11 @@ class Sweep:
         return tally
 
     def sample(self, count: int, seed: str, *, jobs: int) -> Tally:
-        """A crash at so many points, drawn."""
+        """A crash at so many points, drawn, each of another kind as long as there are any."""
         dice = random.Random(f"{seed}/{self.golden.name}")
-        drawn = frozenset(dice.sample(range(1, self.calm.points + 1), count))
+        order = dice.sample(range(1, self.calm.points + 1), self.calm.points)
+        first = {self.calm.kinds[number - 1]: number for number in reversed(order)}
+        drawn = frozenset([*first.values(), *(set(order) - set(first.values()))][:count])
         return self.explore(lambda number, _: number in drawn, jobs=jobs)
 
     def pairs(self, *, jobs: int) -> Tally:

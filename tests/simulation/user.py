@@ -34,6 +34,7 @@ class User:
         self.waits = "the services"
         self.done = False
         self.troubles: list[str] = []
+        self.unanswered: list[str] = []
         world.spawn(self._asks(world.people("asks")), "asks")
         world.spawn(self._confirms(world.people("confirms")), "confirms")
 
@@ -101,5 +102,6 @@ class User:
                 if not unanswered:
                     self.troubles.append(f"{what} was refused: {error}")
                 return
-            except TrancheError:
+            except TrancheError as error:
                 unanswered = True
+                self.unanswered.append(f"{what} was not answered: {error}")
