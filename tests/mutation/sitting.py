@@ -182,7 +182,8 @@ class Sitting:
 
     def _judged(self, mutant: Mutant, judged: Judged) -> None:
         if judged.by.isdigit():
-            self._kills[mutant.module + mutant.place][int(judged.by)] += 1
+            for where in (mutant.module, mutant.module + mutant.place):
+                self._kills[where][int(judged.by)] += 1
             judged = Judged(judged.verdict, self._items[int(judged.by)].nodeid)
         self.told(mutant, judged)
 
@@ -190,8 +191,8 @@ class Sitting:
         """The tests that pass through the mutant: those that noticed its neighbours first, then the fastest."""
         lines = self._through[mutant.module]
         found = set().union(*(lines.get(line, set()) for line in mutant.lines))
-        kills = self._kills[mutant.module + mutant.place]
-        return sorted(found, key=lambda one: (-kills.get(one, 0), self._seconds[one]))
+        near, around = self._kills[mutant.module + mutant.place], self._kills[mutant.module]
+        return sorted(found, key=lambda one: (-near.get(one, 0), -around.get(one, 0), self._seconds[one]))
 
     def _around(self, module: str) -> list[int]:
         """All tests: first those that pass through the module itself."""
