@@ -13,8 +13,9 @@ from typing import Any
 
 import yaml
 
-from tranche.contract.bounds import too_much
+from tranche.contract.bounds import MOST_VALUES, too_much
 from tranche.contract.given import quoted, shown
+from tranche.yaml_bounds import FAULTS, Bounded, fault_words
 
 STDIN = "-"
 
@@ -75,8 +76,8 @@ def parse(data: bytes, place: str) -> list[Document | Unreadable]:
         return [Unreadable(place, _words(error))]
     except RecursionError:
         return [Unreadable(place, "is nested too deeply")]
-    except (ValueError, OverflowError) as error:
-        return [Unreadable(place, f"holds a value that cannot be read: {error}")]
+    except FAULTS as error:
+        return [Unreadable(place, f"holds a value that cannot be read: {fault_words(error)}")]
     if not values:
         return [Unreadable(place, "holds no document")]
     several = len(values) > 1
@@ -99,11 +100,13 @@ def _words(error: yaml.YAMLError) -> str:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         return f"{where}{error.problem or error.context or 'is no YAML'}"
-    return f"is no YAML: {' '.join(str(error).split())}"
+    return f"is no YAML: {fault_words(error)}"
 
 
-class _Strict(yaml.SafeLoader):
+class _Strict(Bounded, yaml.SafeLoader):
     """YAML as Kubernetes reads it: a key stands once, and what looks like a date is text."""
+
+    most_merged = MOST_VALUES
 
     yaml_implicit_resolvers = {
         first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]

@@ -22,7 +22,7 @@ from tranche.bus.memory import MemoryBroker, MemoryBus
 from tranche.client.client import Client
 from tranche.contract import subjects
 from tranche.contract.status import Status
-from tranche.errors import TrancheError
+from tranche.errors import TrancheError, Unavailable
 from tranche.runtime import Runtime, system_runtime
 from tranche.service import Service, Stopping
 from tranche.settings import Settings
@@ -84,7 +84,8 @@ class Wires:
 
     async def post(self, place: Address, command: str, data: bytes) -> tuple[int, bytes]:
         await self.clock.sleep(0.001)
-        base = self.bases[place.host]
+        if (base := self.bases.get(place.host)) is None:
+            raise Unavailable(f"there is no {place.host}")
         base.asked += 1
         if (mad := base.mad(command)) is not None:
             return mad

@@ -39,7 +39,7 @@ def test_an_inventory() -> None:
     ("text", "told"),
     [
         ("", "the document is missing"),
-        ("pools: {}", "pools is {}: expected a list"),
+        ("pools: {}", "pools is an empty object: expected a list"),
         ("pools: [", "not YAML"),
         (GOOD.replace("base: web-base\n", "bass: web-base\n"), "pools[0].bass: unknown field"),
         (

@@ -7,8 +7,10 @@ from typing import Any
 
 import yaml
 
+from tranche.contract.given import quoted, shown
 from tranche.contract.names import NameKind, is_name, rule
 from tranche.errors import Refused
+from tranche.yaml_bounds import FAULTS, Bounded, fault_words
 from tranche_executor.arklet.address import read_address
 from tranche_executor.core.pod import Pod, PodKey
 
@@ -18,7 +20,13 @@ _SHOWN = 60
 _MOST_PROBLEMS = 20
 
 # The C loader reads 100,000 pods in seconds instead of a minute; it is not built everywhere.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(Bounded, _SAFE):  # type: ignore[misc]
+    """Labels may be merged into each of many pods."""
+
+    most_merged = 1_000_000
 
 
 def read_inventory(text: str, where: str) -> dict[PodKey, Pod]:
@@ -28,14 +36,13 @@ def read_inventory(text: str, where: str) -> dict[PodKey, Pod]:
     [PodKey(namespace='shop', base='web', pod='web-1')]
     """
     try:
-        document = yaml.load(text, Loader=_LOADER)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Refused(f"{where}: not YAML: {' '.join(str(error).split())}") from error
+        document = yaml.load(text, Loader=_Loader)
+    except FAULTS as error:
+        raise Refused(f"{where}: not YAML: {fault_words(error)}") from error
     reader = _Reader()
     pods = reader.inventory(document)
     if reader.problems:
-        more = len(reader.problems) - _MOST_PROBLEMS
-        named = reader.problems[:_MOST_PROBLEMS] + ([f"and {more} more"] if more > 0 else [])
+        named = [*reader.problems, *([f"and {reader.more} more"] if reader.more else [])]
         raise Refused("\n".join(f"{where}: {problem}" for problem in named))
     return pods
 
@@ -45,6 +52,8 @@ class _Reader:
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        """The first of them; ``more``: how many there are besides."""
+        self.more = 0
         self._pods: dict[PodKey, Pod] = {}
         self._paths: dict[object, str] = {}
 
@@ -91,7 +100,8 @@ class _Reader:
             return {}
         for field in given:
             if field not in known:
-                self.problems.append(f"{path}.{field}: unknown field, expected one of {', '.join(known)}")
+                name = quoted(field)[1:-1] if isinstance(field, str) else shown(field)
+                self._problem(f"{path}.{name}: unknown field, expected one of {', '.join(known)}")
         return given
 
     def _list(self, path: str, given: object) -> list[object]:
@@ -110,7 +120,7 @@ class _Reader:
             if not isinstance(label, str):
                 self._wrong(path, label, "a label's name as text")
             elif not isinstance(value, str):
-                self._wrong(f"{path}.{label}", value, "text; write it in quotes")
+                self._wrong(f"{path}.{quoted(label)[1:-1]}", value, "text; write it in quotes")
         return {str(label): str(value) for label, value in given.items()}
 
     def _name(self, path: str, given: object, kind: NameKind) -> str:
@@ -131,11 +141,19 @@ class _Reader:
 
     def _wrong(self, path: str, given: object, expected: str) -> None:
         if given is None:
-            self.problems.append(f"{path} is missing: expected {expected}")
+            self._problem(f"{path} is missing: expected {expected}")
             return
-        shown = repr(given)
-        shown = shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
-        self.problems.append(f"{path} is {shown}: expected {expected}")
+        # Aliases can make a few lines endless: what is no text is named, not written out.
+        text = ascii(given[:_SHOWN]) if isinstance(given, str) else shown(given)
+        self._problem(
+            f"{path} is {text if len(text) <= _SHOWN else f'{text[: _SHOWN - 1]}…'}: expected {expected}"
+        )
+
+    def _problem(self, words: str) -> None:
+        if len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append(words)
+        else:
+            self.more += 1
 
 
 def _address_problem(text: str) -> str | None:
