@@ -14,6 +14,8 @@ from typing import Annotated, Literal, TypedDict, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, SettingsConfigDict, SettingsError
 
+from tranche.contract.given import quoted
+
 DEFAULT_NATS_URL = "nats://127.0.0.1:4222"
 
 S = TypeVar("S", bound="Settings")
@@ -57,9 +59,20 @@ class Settings(BaseSettings):
     @field_validator("nats_creds", "nats_nkey_seed_file", "nats_ca", "nats_cert", "nats_key")
     @classmethod
     def _must_exist(cls, path: Path | None) -> Path | None:
-        if path is not None and not path.is_file():
-            raise ValueError(f"expected a file that can be read, and there is none at {path}")
+        try:
+            there = path is None or path.is_file()
+        except OSError:  # a name that no file can have, or a folder we may not look into
+            there = False
+        if not there:
+            raise ValueError("expected a file that can be read, and there is none")
         return path
+
+    @field_validator("nats_url")
+    @classmethod
+    def _some_server(cls, given: str) -> str:
+        if not any(part.strip() for part in given.split(",")):
+            raise ValueError(f"expected at least one server, such as {DEFAULT_NATS_URL}")
+        return given
 
     @property
     def servers(self) -> list[str]:
@@ -108,7 +121,9 @@ def load(kind: type[S], argv: Sequence[str], *, program: str) -> S:
     try:
         return kind(_cli_settings_source=flags)
     except ValidationError as error:
-        raise BadSetting("\n".join(_sentence(fault["loc"], fault) for fault in error.errors())) from None
+        raise BadSetting(
+            "\n".join(_sentence(kind, fault["loc"], fault) for fault in error.errors())
+        ) from None
     except SettingsError as error:
         raise BadSetting(str(error)) from error
 
@@ -122,9 +137,13 @@ def load_or_exit(kind: type[S], *, program: str) -> S:
         raise SystemExit(1) from None
 
 
-def _sentence(where: tuple[int | str, ...], fault: object) -> str:
+def _sentence(kind: type[Settings], where: tuple[int | str, ...], fault: object) -> str:
     name = "TRANCHE_" + "_".join(str(part) for part in where).upper()
     details = fault if isinstance(fault, dict) else {}
+    if details.get("type") == "missing":
+        field = kind.model_fields.get(str(where[0]))
+        return f"setting {name} is missing: expected {field.description if field else 'a value'}"
     # A password must never be echoed, not even a bad one.
-    given = "" if "PASSWORD" in name else f" is {str(details.get('input'))!r}"
-    return f"setting {name}{given}: {str(details.get('msg', '')).removeprefix('Value error, ')}"
+    given = "" if "PASSWORD" in name else f" is '{quoted(str(details.get('input')))[1:-1]}'"
+    words = quoted(str(details.get("msg", "")).removeprefix("Value error, "), longest=300)[1:-1]
+    return f"setting {name}{given}: {words}".replace('\\"', '"')

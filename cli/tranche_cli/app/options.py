@@ -66,7 +66,7 @@ def at_desk(work: Callable[..., Awaitable[Exit]]) -> Callable[..., None]:
     def command(**given: Any) -> None:
         flags = {name: given.pop(name) for name in _FLAGS}
         look = screen(no_color=given.pop("no_color"))
-        argv = [part for name, value in flags.items() if value for part in (_flag(name), value)]
+        argv = [f"{_flag(name)}={value}" for name, value in flags.items() if value]
         desk = Desk(load(Settings, argv, program="tranche"), look, system_runtime())
         raise typer.Exit(asyncio.run(_awaited(work(desk, **given))))
 
