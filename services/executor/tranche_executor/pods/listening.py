@@ -40,6 +40,8 @@ async def listening(host: str, port: int, hear: Callable[[Pod], Reply], clock: C
                 pod = read_beat(await request.read())
         except TimeoutError:
             return web.Response(status=408, text=f"no whole heartbeat within {READ_S:g} s")
+        except web.RequestPayloadError:
+            return web.Response(status=400, text="no whole heartbeat: the body is broken")
         except Refused as error:
             log.info("heartbeat_refused", peer=request.remote, reason=clean(str(error)))
             return web.Response(status=400, text=str(error))
@@ -49,7 +51,10 @@ async def listening(host: str, port: int, hear: Callable[[Pod], Reply], clock: C
 
     application = web.Application(client_max_size=MOST_BYTES)
     application.router.add_route("*", "/{path:.*}", take)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, keepalive_timeout=KEPT_S)
+    # Bases do not compress, and a few bytes of what somebody else compressed may unfold to megabytes.
+    runner = web.AppRunner(
+        application, access_log=None, shutdown_timeout=1.0, keepalive_timeout=KEPT_S, auto_decompress=False
+    )
     await runner.setup()
     try:
         try:
