@@ -21,7 +21,7 @@ from tests.kills.cluster import META, Cluster, nats_cluster
 from tests.kills.recovery import Recovery, recovery
 from tests.kills.rollout import Player, Story, Stuck
 from tests.kills.strikes import Strike, Struck
-from tests.kills.victims import ServerVictim, ServiceVictim, Victim
+from tests.kills.victims import Lost, ServerVictim, ServiceVictim, Victim
 from tests.kills.wishes import BASE, MODULES, NAMESPACE, PODS, Wish
 from tranche.contract import subjects
 
@@ -118,13 +118,16 @@ class Campaign:
         dice = Random(f"{self._record.seed} wishes {label} {number}")
         stories = [Story(wish, self._standing.get(wish.name)) for wish in self._wishes(dice, number)]
         players = [Player(self._client, story, dice) for story in stories]
-        striking = asyncio.create_task(self._strike(drawn, players))
-        outcomes = await asyncio.gather(*(player.play() for player in players), return_exceptions=True)
-        struck = await striking
+        struck: list[Struck] = []
+        outcomes = await asyncio.gather(
+            *(player.play() for player in players),
+            self._strike(drawn, players, struck),
+            return_exceptions=True,
+        )
         await asyncio.sleep(SETTLE_S)
         stuck = []
         for outcome in outcomes:
-            if isinstance(outcome, Stuck):
+            if isinstance(outcome, Stuck | Lost):
                 stuck.append(f"stuck: {outcome}")
             elif outcome is not None:
                 raise outcome
@@ -140,21 +143,19 @@ class Campaign:
         servers = [name for name in self._victims if name not in self._here.services]
         return strikes.draw(dice, list(self._here.services), servers, STREAMS if len(servers) > 1 else ())
 
-    async def _strike(self, drawn: Sequence[Strike], players: Sequence[Player]) -> list[Struck]:
-        """One strike after the other, each while a rollout is under way."""
+    async def _strike(self, drawn: Sequence[Strike], players: Sequence[Player], done: list[Struck]) -> None:
+        """One strike after the other, each while a rollout is under way. Raises Lost."""
         cluster = self._here.nats
         leader = cluster.leader if isinstance(cluster, Cluster) else _nobody
-        done: list[Struck] = []
         for strike in drawn:
             if not await _something_moves(players):
                 break
             await asyncio.sleep(strike.delay_s)
-            if all(player.story.over for player in players):
+            if all(player.finished for player in players):
                 break
             self._record.load = max(self._record.load, os.getloadavg()[0])
             if struck := await strikes.carry_out(strike, self._victims, self._away, leader):
                 done.append(struck)
-        return done
 
     async def _judge(
         self, label: str, stories: Sequence[Story], struck: Sequence[Struck], stuck: list[str]
@@ -244,8 +245,8 @@ def _victims(here: Installation) -> Mapping[str, Victim]:
 
 async def _something_moves(players: Sequence[Player]) -> bool:
     """Wait until a rollout is under way; False: all are over."""
-    while not all(player.story.over for player in players):
-        if any(player.moving.is_set() and not player.story.over for player in players):
+    while not all(player.finished for player in players):
+        if any(player.moving.is_set() and not player.finished for player in players):
             return True
         await asyncio.sleep(0.02)
     return False

@@ -15,7 +15,7 @@ from tranche.contract.answer import AcceptedAnswer
 from tranche.contract.status import Status
 from tranche.errors import Refused, Unavailable, Unknown
 
-ENDS_S = 150.0
+ENDS_S = 300.0
 AGAIN_S = 0.5
 
 
@@ -77,11 +77,15 @@ class Story:
 
 
 class Player:
-    """Plays one wish to its end. ``moving`` is set once something happens on the bases or waits."""
+    """Plays one wish to its end. ``moving`` is set once something happens on the bases or waits.
+
+    ``finished``: nothing is played any more, however it went.
+    """
 
     def __init__(self, client: tranche.Client, story: Story, dice: Random) -> None:
         self.story = story
         self.moving = asyncio.Event()
+        self.finished = False
         self._echoed = asyncio.Event()
         self._client = client
         self._name = story.wish.name
@@ -103,6 +107,8 @@ class Player:
             raise Stuck(f"{self._name} did not end within {ENDS_S:g} s; {self._words()}") from None
         except ExceptionGroup as several:
             raise several.exceptions[0] from None
+        finally:
+            self.finished = True
 
     async def _ask(self) -> None:
         self.story.asked_at = time.time()
