@@ -38,13 +38,13 @@ PLANTED: tuple[Planted, ...] = (
     Planted(
         "claim_with_ttl",
         "S3",
-        "a claim whose operation began three minutes ago is taken for that of a dead executor",
+        "a claim whose operation began 15 seconds ago is taken for that of a dead executor",
         (f"{SCHEDULER_PROOF}::test_no_time_that_passes_ends_a_claim",),
     ),
     Planted(
         "release_before_proof",
         "S3",
-        "a claim leaves when its operation is stuck",
+        "a claim leaves when its operation has begun",
         (
             f"{SCHEDULER_LEDGER}::test_a_claim_leaves_on_proof",
             f"{SCHEDULER_PROOF}::test_no_time_that_passes_ends_a_claim",
