@@ -77,6 +77,9 @@ class Naive:
             free = self.free(taken)
             leaving = [pod for pod, (kind, _) in taken.items() if kind == "remove"]
             best = sorted([*free, *leaving], key=lambda pod: self.rank(pod, "install", -(pod in leaving)))
+            if not free and not extra + removing and self.available(taken) > self.wanted:
+                # One that nobody misses makes the place.
+                taken[self.idle(taken, 1, "remove")[0]] = ("remove", None)
             if not free or best[0] in leaving:
                 break
             taken[free[0]] = ("install", 2)
@@ -341,8 +344,9 @@ def test_reality_takes_the_pods_of_the_rehearsal_whatever_ends_first(rollout, se
                 assert counts.available >= told.wanted - int(told.max_unavailable)
             if surge and told.mode == "roll":
                 assert pairs(real, told) <= max(start, at_most)
-                # No old one goes before a new one is available in its place, whatever the budget would allow.
-                assert counts.available >= min(before, told.replicas)
+                # No old one goes before a new one is available in its place, whatever the budget would allow, but
+                # for one that nobody misses.
+                assert counts.available >= min(before, told.replicas, told.wanted)
             ready = told.min_ready_s
             ripe = [
                 found
