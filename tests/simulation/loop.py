@@ -59,6 +59,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._now = 0.0
         self._failure: BaseException | None = None
         self.steps = 0
+        self.halted = False
+        """Set by whoever has seen enough: it goes no further."""
 
     def __enter__(self) -> Self:
         events._set_running_loop(self)
@@ -122,11 +124,14 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     # --- what drives it ---
 
-    def run_until(self, done: Callable[[], bool], *, until: float) -> bool:
-        """Let the world go on until it is done, or that time comes; whether it was done. Raises Livelock."""
+    def run_until(self, done: Callable[[], bool] | None, *, until: float) -> bool:
+        """Let the world go on until it is done or halted, or that time comes; whether it was one of the former.
+
+        Raises Livelock.
+        """
         spun = 0
         ready, timers, draw = self._ready, self._timers, self._draw
-        while not done():
+        while not self.halted and (done is None or not done()):
             if not ready:
                 if not self._jump(until):
                     return False

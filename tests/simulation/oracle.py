@@ -146,6 +146,7 @@ class Oracle:
         """Once per rule and words."""
         if not any(one.rule == rule and one.words == words for one in self.violations):
             self.violations.append(Violation(rule, self.now, words))
+            self.world.loop.halted = True
 
     # --- bases ---
 

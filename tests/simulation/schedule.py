@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from types import TracebackType
 from typing import Self
 
@@ -25,9 +26,24 @@ LIMITS = Limits(install_timeout_s=15.0, observe_interval_s=5.0)
 LONGEST_S = 900.0
 """Once faults have stopped, everything is done within so long, or somebody waits for something that never comes."""
 WORK = "ran installBiz"
-FIRST, LATER = 2.0, 0.5
-"""A moment comes while so many times the replicas of a world are worked on."""
+FIRST, LATER = (0.2, 2.0), (0.0, 0.6)
+"""A moment comes after so many times the replicas of a world were worked on, from and to, since the last one."""
+STEPS = 150
+"""And after so many steps more at most: in the middle of whatever is under way."""
+PATIENCE_S = 200.0
+"""So long people may need for what they have to do."""
+LOOK_S = 1.0
+"""How often it is looked whether all is done."""
 UNGATED = frozenset({"promote", "undo", "gates", "retry"})
+
+
+class Stage(Enum):
+    """How far a world has come."""
+
+    FAULTS = auto()
+    PEACE = auto()
+    ENDING = auto()
+    OVER = auto()
 
 
 @dataclass(slots=True)
@@ -91,6 +107,8 @@ class Play:
         self.world = world
         self.oracle = Oracle(world, Rules(ungated=_ungated(scenario), forgetful=scenario.forgetful))
         self._living = world.living()
+        self._stage = Stage.FAULTS
+        self._ends_at = self._looks_at = 0.0
 
     def __enter__(self) -> Self:
         self._living.__enter__()
@@ -115,17 +133,16 @@ class Play:
         return bool(self.oracle.violations)
 
     def to_the_moment(self) -> None:
-        """Go on to where its branches part: after so many replicas more were worked on, and some steps."""
+        """Go on to where its branches part: after some replicas more were worked on and some steps, at the end at
+        the latest."""
         dice = random.Random(f"{self.path}/moment")
         counts, loop = self.world.air.counts, self.world.loop
-        first = "." not in self.path
-        replicas = _replicas(self.scenario)
-        work = counts[WORK] + int((FIRST if first else LATER) * dice.random() * replicas)
-        steps = int(dice.random() * 150)
-        lasts_s = self.scenario.lasts_s
-        self._go(lambda: loop.run_until(lambda: self.broken or counts[WORK] > work, until=lasts_s))
+        low, high = LATER if "." in self.path else FIRST
+        work = counts[WORK] + int((low + dice.random() * (high - low)) * _replicas(self.scenario))
+        steps = int(dice.random() * STEPS)
+        self._go(lambda: counts[WORK] > work)
         steps += loop.steps
-        self._go(lambda: loop.run_until(lambda: self.broken or loop.steps > steps, until=lasts_s))
+        self._go(lambda: loop.steps > steps)
 
     def branch(self, number: int) -> None:
         """Take this way from here; 0 is the one it was on."""
@@ -141,10 +158,11 @@ class Play:
         self._striker.branch(scenario)
         world.bad_weather(scenario.weather)
         self._crowd.branch(scenario)
+        self._stage = Stage.FAULTS
 
     def end(self) -> Verdict:
         """Go on to the end."""
-        self._go(self._live)
+        self._go(None)
         world, oracle, scenario = self.world, self.oracle, self.scenario
         for surprise in logs.surprises:
             oracle.broken("V1", f"a failure nobody expected: {surprise}")
@@ -165,32 +183,40 @@ class Play:
             log=world.air.log,
         )
 
-    def _go(self, on: Callable[[], object]) -> None:
-        """What the world comes to a stop with is a violation like any other."""
+    def _go(self, there: Callable[[], bool] | None) -> None:
+        """Go on until it is there, or to the end; what the world comes to a stop with is a violation like any
+        other."""
         if self.broken:
             return
         try:
-            on()
+            self._live(there)
         except Livelock as error:
             self.oracle.broken("V1", str(error))
         except Exception as error:  # a failure nobody took is the world's, and its verdict
             self.oracle.broken("V1", f"{type(error).__name__}: {error}")
 
-    def _live(self) -> None:
-        """Faults until their time is over and people have done what they wanted, then peace until all is done."""
-        loop, oracle, crowd = self.world.loop, self.oracle, self._crowd
-        loop.run_until(lambda: self.broken, until=self.scenario.lasts_s)
-        self._striker.heal()
-        loop.run_until(lambda: self.broken or not crowd.working, until=loop.time() + 200.0)
-        self.world.spawn(crowd.end(self.scenario), "the end")
-        ends = loop.time() + LONGEST_S
-        while loop.time() < ends and not self.broken:
-            loop.run_until(lambda: self.broken, until=loop.time() + 1.0)
-            if not (left := unfinished(self.world, self.scenario)):
+    def _live(self, there: Callable[[], bool] | None) -> None:
+        """Faults until their time is over, then peace: people do what they wanted, and all is done."""
+        loop, crowd = self.world.loop, self._crowd
+        if self._stage is Stage.FAULTS:
+            if loop.run_until(there, until=self.scenario.lasts_s):
                 return
-        if not self.broken:
-            rule, words = left[0]
-            oracle.broken(rule, words)
+            self._striker.heal()
+            self._stage, self._ends_at = Stage.PEACE, loop.time() + PATIENCE_S
+        if self._stage is Stage.PEACE:
+            idle = crowd.idle
+            loop.run_until(idle if there is None else lambda: there() or idle(), until=self._ends_at)
+            if self.broken or (there is not None and there()):
+                return
+            crowd.help(self.scenario)
+            self._stage, self._ends_at = Stage.ENDING, loop.time() + LONGEST_S
+            self._looks_at = loop.time() + LOOK_S
+        while self._stage is Stage.ENDING and not loop.run_until(there, until=self._looks_at):
+            self._looks_at = loop.time() + LOOK_S
+            if not (left := unfinished(self.world, self.scenario)):
+                self._stage = Stage.OVER
+            elif loop.time() >= self._ends_at:
+                self.oracle.broken(*left[0])
 
 
 def _ungated(scenario: Scenario) -> frozenset[tuple[str, str]]:

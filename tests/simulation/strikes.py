@@ -48,6 +48,7 @@ class Striker:
     def branch(self, scenario: Scenario) -> None:
         """From here on these strikes instead of those that have not come yet."""
         self._scenario = scenario
+        self._over = False
         self._dice.seed(f"{scenario.seed}/strikes")
         for handle in self._due:
             handle.cancel()
