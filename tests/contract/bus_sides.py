@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from tranche.bus.memory import MemoryBroker
 from tranche.bus.port import Bus, Stored
-from tranche.errors import TrancheError, Unknown
+from tranche.errors import TrancheError, Unavailable, Unknown
 from tranche.runtime import Runtime, SystemDice, SystemTasks
 
 T = TypeVar("T")
@@ -144,7 +144,11 @@ class Sides:
         return nats, memory
 
     async def measured(self, doing: Awaitable[T]) -> T:
-        result = await doing
+        """Raises Inconclusive where NATS did not answer in time, or the answer came too late to tell."""
+        try:
+            result = await doing
+        except (Unavailable, Unknown) as error:
+            raise Inconclusive(f"{self.step}: {error}") from error
         self.conclusive(time.monotonic())
         return result
 
