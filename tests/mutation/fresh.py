@@ -11,6 +11,7 @@ import sys
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,7 +81,12 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def trial(
-    name: str, path: str, code: types.CodeType, tests: Sequence[str], seconds: Mapping[str, float]
+    name: str,
+    path: str,
+    code: types.CodeType,
+    tests: Sequence[str],
+    seconds: Mapping[str, float],
+    temporary: Path,
 ) -> Trial:
     """Import module ``name`` with this code, then run the tests."""
 
@@ -89,7 +95,7 @@ def trial(
         sys.stdout = sys.stderr = open("/dev/null", "w")  # noqa: SIM115
         files = list(dict.fromkeys(one.partition("::")[0] for one in tests))
         plugin = InOrder(tests, seconds)
-        sit(files, WITHOUT, plugin)
+        sit(files, WITHOUT, plugin, temporary)
         return plugin.noticed
 
     return run

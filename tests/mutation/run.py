@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 import traceback
@@ -52,6 +53,7 @@ def run(
     live = {one: by_id[one] for one in later}
     _afresh(core, paths, sources, live, later, seconds, jobs, told)
     progress.end()
+    shutil.rmtree(_temporary(core), ignore_errors=True)
     ended = _judged(journal)
     verdicts = {one.id: ended[one.key] for one in all_ if one.key in ended}
     if missing := [one.id for one in all_ if one.id not in verdicts]:
@@ -63,6 +65,11 @@ def run(
     }
     save(core, load(core) | results)
     return results, failing
+
+
+def _temporary(core: str) -> Path:
+    """Of its own: pytest tidies up the usual place, which takes long where others have left much there."""
+    return KEPT / f"tmp-{core}"
 
 
 def _words(judged: Judged) -> tuple[str, str]:
@@ -129,7 +136,7 @@ def _session(
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     sitting = Sitting(paths, todo, jobs, told)
-    if sit(cores.test_files(core), cores.WITHOUT, sitting) not in (0, 1):
+    if sit(cores.test_files(core), cores.WITHOUT, sitting, _temporary(core)) not in (0, 1):
         return
     found.write_text(
         json.dumps(
@@ -154,7 +161,8 @@ def _afresh(
     told: Told,
 ) -> None:
     def at(module: str, code: Any, tests: list[str]) -> Any:
-        return fresh.trial(cores.imported_as(core, module), str(paths[module]), code, tests, seconds)
+        name, path = cores.imported_as(core, module), str(paths[module])
+        return fresh.trial(name, path, code, tests, seconds, _temporary(core))
 
     if not later:
         return

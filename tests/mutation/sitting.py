@@ -236,7 +236,9 @@ def _forget_answers() -> None:
             one.cache_clear()
 
 
-def sit(files: Sequence[str], marks: str, sitting: Any) -> int:
-    """A pytest session over these files."""
+def sit(files: Sequence[str], marks: str, sitting: Any, temporary: Path) -> int:
+    """A pytest session over these files; what its tests write goes into ``temporary``, by process."""
     calm()
-    return int(pytest.main([*ARGUMENTS, "-m", marks, *files], plugins=[sitting]))
+    place = f"--basetemp={temporary / str(os.getpid())}"
+    temporary.mkdir(parents=True, exist_ok=True)
+    return int(pytest.main([*ARGUMENTS, place, "-m", marks, *files], plugins=[sitting]))
