@@ -155,7 +155,7 @@ def test_megabytes_of_half_a_reason_hold_nobody(word: str) -> None:
     assert time.process_time() - began < 10
 
 
-@examples(4, each=25)
+@examples(2, each=25)
 @given(st.lists(st.tuples(ANSWERS, STATUSES), min_size=25, max_size=25))
 def test_a_mad_base_is_nobody_elses_trouble(answers: list[tuple[bytes, int]]) -> None:
     asyncio.run(_beside_a_mad_base(answers))

@@ -127,7 +127,7 @@ def scribbled(draw: st.DrawFn, written: st.SearchStrategy[str]) -> bytes:
     return data
 
 
-@examples(300)
+@examples(200)
 @given(texts(MANIFEST))
 def test_a_file_holds_manifests_or_is_told_why_not(data: bytes) -> None:
     for found in parse(data, "x.yaml"):

@@ -35,7 +35,7 @@ def test_all_kinds_are_here() -> None:
     assert {Document, Ledger, Lease, Owner, Plan, PodRecord, Preview, Progress, Status, Task} <= set(KINDS)
 
 
-@examples(400)
+@examples(300)
 @given(st.data())
 def test_every_message_survives_its_json(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(KINDS))
@@ -43,7 +43,7 @@ def test_every_message_survives_its_json(data: st.DataObject) -> None:
     assert kind.decode(message.encode()) == message
 
 
-@examples(400)
+@examples(300)
 @given(st.data())
 def test_bytes_are_a_message_or_a_sentence(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(KINDS))

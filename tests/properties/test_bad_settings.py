@@ -222,7 +222,7 @@ async def _nobody(*_: Any, **__: Any) -> AsyncIterator[Any]:
     yield
 
 
-@examples(200)
+@examples(120)
 @given(COMMANDS, st.lists(WORDS, max_size=5))
 def test_a_command_line_ends_with_one_of_the_codes(command: str, words: list[str]) -> None:
     said, told = io.StringIO(), io.StringIO()

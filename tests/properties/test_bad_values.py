@@ -115,7 +115,7 @@ def read(kind: type[Message], data: bytes, home: Any) -> Any:
         return None
 
 
-@examples(400)
+@examples(300)
 @given(
     st.lists(one_of(*RECORDS), max_size=3),
     st.lists(one_of(*PLANS), min_size=0, max_size=2),
