@@ -24,10 +24,10 @@ EXAMPLES = 10_000
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
 
-def examples(few: int, *, each: int = 1) -> settings:
+def examples(few: int, *, each: int = 1, among: int = 1) -> settings:
     """So many examples in the normal run, 10,000 under ``TRANCHE_STRESS=1``. ``each``: cases in one example,
-    where one example begins a service and shows it so many."""
-    many = -(-EXAMPLES // each)
+    where one example begins a service and shows it so many. ``among``: tests that share the 10,000."""
+    many = -(-EXAMPLES // (each * among))
     return settings(
         max_examples=many if STRESS else few,
         deadline=None,
@@ -69,12 +69,11 @@ def places(document: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]
 
 
 _WHOLE = st.sampled_from([-(10**30), -(2**63), -7, -1, 0, 1, 2, 3, 9, 1000, 10**6, 2**53, 2**63, 10**30])
+_NUMBERS = _WHOLE | st.sampled_from([float("nan"), float("inf"), -1e308, 0.5])
 _MOMENTS = st.sampled_from(
     [
-        "1970-01-01T00:00:00.000Z",
-        "9000-12-31T23:59:59.999Z",
-        "2026-01-31T09:30:00.001Z",
-        "2026-01-31T09:30:00+14:00",
+        *("1970-01-01T00:00:00.000Z", "9000-12-31T23:59:59.999Z", "2026-01-31T09:30:00.001Z"),
+        *("9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "2026-01-31T09:30Z", "2026-01-31"),
     ]
 )
 
@@ -85,7 +84,7 @@ def alike(value: Any) -> st.SearchStrategy[Any]:
         case bool():
             return st.just(not value)
         case int() | float():
-            return _WHOLE
+            return _WHOLE if value else _NUMBERS
         case str() if value.endswith("Z") and value[:1].isdigit():
             return _MOMENTS
         case str():

@@ -89,7 +89,7 @@ async def asked(client: ArkletClient, command: str) -> Bizzes | Operation | bool
 
 @pytest.mark.parametrize("command", [*COMMANDS, "burn"])
 def test_every_command_has_one_of_its_outcomes(command: str) -> None:
-    @examples(150)
+    @examples(150, among=6)
     @given(ANSWERS, STATUSES)
     def law(body: bytes, status: int) -> None:
         try:

@@ -66,7 +66,7 @@ def wrong(bodies: list[Any]) -> st.SearchStrategy[bytes]:
 
 @pytest.mark.parametrize("verb", [*BODIES, "get", "freeze", "explode", ""])
 def test_a_body_is_a_wish_or_every_reason_why_not(verb: str) -> None:
-    @examples(100)
+    @examples(100, among=len(BODIES))
     @given(wrong(BODIES.get(verb, BODIES["confirm"])))
     def law(body: bytes) -> None:
         wish = read_wish(verb, body, namespace="shop", name="cart")

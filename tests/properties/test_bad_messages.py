@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.properties.bad_input import GARBAGE, broken, examples, messages, mutated, one_line
 from tranche.bus.spread import Lease
 from tranche.contract.answer import FieldError, read_answer
+from tranche.contract.explanation import Freeze
 from tranche.contract.ledger import Ledger, Task
 from tranche.contract.message import Message
 from tranche.contract.plan import Plan
@@ -18,7 +19,7 @@ from tranche.contract.preview import Preview
 from tranche.contract.progress import Progress
 from tranche.contract.record import PodRecord
 from tranche.contract.status import Status
-from tranche_planner.core.document import Document
+from tranche_planner.core.document import Document, Stopwatch
 from tranche_planner.store import Owner
 
 
@@ -84,6 +85,21 @@ def decoded(kind: type[Message], data: bytes) -> Any:
     # Times are kept to the millisecond.
     assert kind.decode(again.encode()) == again
     return message
+
+
+@pytest.mark.parametrize(
+    ("kind", "document"),
+    [
+        (Freeze, '{"namespace": "shop", "since": "9999-12-31T23:59:59-14:00"}'),
+        (Freeze, '{"namespace": "shop", "since": "0001-01-01T00:00:00+14:00"}'),
+        (Freeze, '{"namespace": "shop", "since": "2026-01-31T09:30:00"}'),
+        (Stopwatch, '{"spentS": NaN}'),
+        (Stopwatch, '{"spentS": 1e999}'),
+    ],
+)
+def test_times_and_numbers_nobody_can_reckon_with_are_refused(kind: type[Message], document: str) -> None:
+    with pytest.raises(ValueError, match="got"):
+        kind.decode(document.encode())
 
 
 def test_a_refusal_names_field_value_and_what_was_expected() -> None:

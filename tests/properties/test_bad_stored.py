@@ -116,7 +116,7 @@ def neighbours(place: Place) -> list[tuple[str, str]]:
 def test_garbage_in_a_place_is_the_trouble_of_that_place(name: str) -> None:
     place = PLACES[name]
 
-    @examples(1, each=10)
+    @examples(1, each=10, among=len(PLACES))
     @given(st.lists(GARBAGE.filter(lambda data: undecodable(place.kind, data)), min_size=10, max_size=10))
     def law(poisons: list[bytes]) -> None:
         asyncio.run(_garbage(place, poisons))
@@ -162,7 +162,7 @@ async def asked_about(here: Stage) -> None:
 def test_what_looks_right_and_is_not_ends_no_service(name: str) -> None:
     place = PLACES[name]
 
-    @examples(2, each=10)
+    @examples(2, each=10, among=len(PLACES))
     @given(st.data())
     def law(data: st.DataObject) -> None:
         asyncio.run(_nearly(place, data))
