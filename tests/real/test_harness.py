@@ -54,10 +54,10 @@ async def test_traffic_tells_what_users_saw_of_an_upgrade(real_bases: RealBases,
 
     change("installBiz", "1.0.0")
     async with Traffic(base, "/cart/version") as traffic:
-        await asyncio.sleep(0.2)
+        await traffic.answered("cart 1.0.0")
         await asyncio.to_thread(change, "uninstallBiz", "1.0.0")
         await asyncio.to_thread(change, "installBiz", "2.0.0")
-        await asyncio.sleep(0.2)
+        await traffic.answered("cart 2.0.0")
 
     assert traffic.answers == ["cart 1.0.0", "cart 2.0.0"]
     assert set(traffic.statuses) == {200, 404}

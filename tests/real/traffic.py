@@ -12,6 +12,7 @@ from typing import Self
 import aiohttp
 
 from tests.real.base_process import BaseProcess
+from tranche.runtime import SystemClock, wait_until
 
 EVERY_S = 0.02
 
@@ -49,6 +50,14 @@ class Traffic:
         """The longest span without a request that was answered with 200."""
         good = [one.at for one in self.seen if one.status == 200]
         return max((later - earlier for earlier, later in pairwise(good)), default=0.0)
+
+    async def answered(self, body: str) -> None:
+        """Until the last answer that was given is this one: the first one of a base takes its time."""
+
+        async def last() -> bool | None:
+            return self.answers[-1:] == [body] or None
+
+        await wait_until(last, SystemClock(), timeout_s=30, every_s=EVERY_S)
 
     async def __aenter__(self) -> Self:
         self._asking = asyncio.ensure_future(self._ask())
