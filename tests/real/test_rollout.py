@@ -72,10 +72,12 @@ async def test_uninstall_then_install_keeps_one_base_serving(shop: Shop) -> None
     assert await shop.bases[0].web("/cart/version") == (200, "cart 1.0.0")
 
     async with Traffic(shop.bases[0], "/cart/version") as one, Traffic(shop.bases[1], "/cart/version") as two:
-        await asyncio.sleep(0.3)  # requests before anything changes
+        for traffic in (one, two):
+            await traffic.answered("cart 1.0.0")
         upgrade = await shop.apply("cart", "2.0.0", replicas=2, batchCount=2, maxUnavailable=1)
         await seen(shop.client, "cart", phase("Healthy", generation=upgrade))
-        await asyncio.sleep(0.3)  # and after
+        for traffic in (one, two):
+            await traffic.answered("cart 2.0.0")
 
     assert shop.running() == [{("cart", "2.0.0"): "activated"}] * 2
     for traffic in (one, two):
