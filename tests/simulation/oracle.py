@@ -272,7 +272,8 @@ class Oracle:
                 if earlier is None or other.key.pool != seat.key.pool:
                     continue
                 if (earlier.deployment, earlier.generation) == (claim.deployment, claim.generation) and (
-                    earlier.batch < claim.batch
+                    # The way back of an abort is of no batch; what had begun before is finished beside it.
+                    0 < earlier.batch < claim.batch
                 ):
                     self.broken("S5", f"{what} in batch {claim.batch} while batch {earlier.batch} runs")
         if name in self.rules.ungated:

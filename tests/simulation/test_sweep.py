@@ -16,7 +16,7 @@ from tests.simulation.logs import silence
 from tests.simulation.outcome import differences
 from tests.simulation.points import GIVEN_UP
 from tests.simulation.rerun import play
-from tests.simulation.sweep import Sweep
+from tests.simulation.sweep import Sweep, Tally
 from tranche.contract.answer import RefusedAnswer
 from tranche_planner import desk
 from tranche_planner.core.document import Document, Mark
@@ -114,6 +114,17 @@ def test_an_end_that_differs_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> No
     assert "died at planner tranche.deployments apply acked before\n" in str(
         failure.died_at(0, alone.calm.kinds[crash - 1])
     )
+
+
+def test_an_operation_that_began_before_an_abort_is_finished_beside_it() -> None:
+    alone = Sweep.of(GOLDENS["abort"])
+    aborted = alone.calm.asked[-2]
+    last = [n for n in range(aborted - 20, aborted + 1) if alone.calm.kinds[n - 1].startswith("executor")]
+    assert last
+    tally = Tally()
+    for number in last:
+        tally.add(alone.judge(play(alone.golden, (number,))))
+    assert not tally.failures, "\n".join(map(str, tally.failures))
 
 
 @pytest.mark.parametrize(
