@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -24,7 +25,9 @@ def arguments() -> argparse.Namespace:
 
 
 async def run(record: Record, folder: Path, kills: int, share: float) -> None:
-    """First with one nats-server, then in a cluster of three."""
+    """First with one nats-server, then in a cluster of three. SIGTERM ends it in order, with all its processes."""
+    if (this := asyncio.current_task()) is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     in_cluster = round(kills * share)
     for label, clustered, count in (("alone", False, kills - in_cluster), ("cluster", True, in_cluster)):
         if count and not record.violations:

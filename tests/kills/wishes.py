@@ -135,9 +135,10 @@ def draw(dice: Random, before: Wish, number: int) -> Wish:
         version=before.version if kind == "scale" else f"{number}.0.0",
         replicas=dice.randint(fewest, most) if kind in ("both", "scale") else before.replicas,
         # Only who takes a replica away before its successor is there needs one to be down.
-        max_down=dice.randint(1 if policy == POLICIES[0] else 0, 3),
+        max_down=dice.choice((1, 1, 2, 3) if policy == POLICIES[0] else (0, 0, 1, 3)),
         policy=policy,
-        batches=dice.randint(2 if beta else 1, 4),
+        # Seldom as many that hardly anything but the batch itself holds it back.
+        batches=dice.choice((2, 2, 3, 4) if beta else (1, 1, 2, 3)),
         beta=beta,
         confirm=dice.random() < 0.4,
         gray_s=dice.choice((0, 0, 0, 1, 2)),
