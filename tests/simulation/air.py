@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tests.simulation.loop import SimLoop
+from tests.simulation.loop import SimLoop, sleep
 from tests.simulation.process import PROCESS, Process
 
 NO_ANSWER_S = 2.0
@@ -120,16 +120,15 @@ class Air:
 
     async def before(self, fate: Fate) -> None:
         """The I/O point before a word of this fate."""
-        await self._reached(fate, Fate.CRASH_BEFORE)
+        if deadly := fate is Fate.CRASH_BEFORE:
+            self.counts[f"fault {fate}"] += 1
+        await self.point(deadly)
 
     async def after(self, fate: Fate) -> None:
         """The I/O point after a word of this fate has arrived."""
-        await self._reached(fate, Fate.CRASH_AFTER)
-
-    async def _reached(self, fate: Fate, deadly: Fate) -> None:
-        if fate is deadly:
+        if deadly := fate is Fate.CRASH_AFTER:
             self.counts[f"fault {fate}"] += 1
-        await self.point(fate is deadly)
+        await self.point(deadly)
 
     async def back(self) -> None:
         """An answer on its way: mostly there at once."""
@@ -143,18 +142,3 @@ class Air:
             self.fault("slow")
             seconds = self.draw.random() ** 3 * 3.0
         await sleep(self.loop, seconds)
-
-
-async def sleep(loop: SimLoop, seconds: float) -> None:
-    """On the loop's time."""
-    woken = loop.create_future()
-    if seconds > 0:
-        loop.call_later(seconds, _wake, woken)
-    else:
-        loop.call_soon(_wake, woken)
-    await woken
-
-
-def _wake(woken: object) -> None:
-    if not woken.done():  # type: ignore[attr-defined]
-        woken.set_result(None)  # type: ignore[attr-defined]

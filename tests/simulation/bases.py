@@ -8,8 +8,9 @@ from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass, field
 
-from tests.simulation.air import NO_ANSWER_S, Air, Fate, sleep
-from tests.simulation.ports import EPOCH
+from tests.simulation.air import NO_ANSWER_S, Air, Fate
+from tests.simulation.loop import sleep
+from tests.simulation.ports import EPOCH, Alarm
 from tests.simulation.process import PROCESS
 from tranche.errors import Unavailable, Unknown
 from tranche_executor.arklet.address import Address
@@ -109,7 +110,7 @@ class AirTransport:
             await sleep(air.loop, NO_ANSWER_S)
             raise Unknown(f"{address} did not answer {command} within {NO_ANSWER_S:g} s")
         try:
-            async with asyncio.timeout(NO_ANSWER_S):
+            async with Alarm(air.loop, NO_ANSWER_S):
                 await found.ended(exchange)
                 if exchange.ending is Ending.SILENT:
                     await air.loop.create_future()

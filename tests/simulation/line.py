@@ -7,7 +7,8 @@ from contextlib import suppress
 from contextvars import Context
 from typing import TypeVar
 
-from tests.simulation.air import NO_ANSWER_S, Air, Fate, sleep
+from tests.simulation.air import NO_ANSWER_S, Air, Fate
+from tests.simulation.loop import sleep
 from tests.simulation.process import PROCESS
 from tranche.bus.memory.line import Line
 from tranche.errors import TrancheError, Unknown

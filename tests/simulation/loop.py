@@ -8,8 +8,8 @@ import heapq
 import itertools
 import random
 from asyncio import events
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from types import TracebackType, coroutine
 from typing import Any, Self
 
 from tests.simulation.process import PROCESS, Process
@@ -183,3 +183,26 @@ class SimLoop(asyncio.AbstractEventLoop):
             handle = heapq.heappop(timers)[2]
             if not handle.dropped:
                 self._ready.append(handle)
+
+
+async def sleep(loop: SimLoop, seconds: float) -> None:
+    """On the loop's time; no seconds: everything else that is ready may come first."""
+    if seconds <= 0:
+        await _turn()
+        return
+    woken = loop.create_future()
+    handle = loop.call_later(seconds, _wake, woken)
+    try:
+        await woken
+    finally:
+        handle.dropped = True
+
+
+@coroutine
+def _turn() -> Iterator[None]:
+    yield
+
+
+def _wake(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
