@@ -47,7 +47,11 @@ class NamingAir(Air):
     def note(self, *words: object) -> None:
         super().note(*words)
         # The first thing that is noted after a word has left is that it arrived.
-        if self._open and words[0] not in ("FAULT", "killed") and (task := asyncio.current_task()) in self._open:
+        if (
+            self._open
+            and words[0] not in ("FAULT", "killed")
+            and (task := asyncio.current_task()) in self._open
+        ):
             process = PROCESS.get()
             assert process is not None
             self._said[task] = f"{process.kind} {_pattern(*map(str, words[1:]))}"
