@@ -47,7 +47,12 @@ class Run:
 
 
 def play(
-    golden: Golden, crashes: Crashes = (), *, at_point: AtPoint | None = None, log: list[str] | None = None
+    golden: Golden,
+    crashes: Crashes = (),
+    *,
+    at_point: AtPoint | None = None,
+    quiet_s: float = QUIET_S,
+    log: list[str] | None = None,
 ) -> Run:
     """The rollout with a crash at each of these points: always the same."""
     logs.surprises.clear()
@@ -65,7 +70,7 @@ def play(
                 world.start(kind, number)
         left: list[tuple[str, str]] = []
         try:
-            left = _to_the_end(world, scenario, oracle, user)
+            left = _to_the_end(world, scenario, oracle, user, quiet_s)
         except Livelock as error:
             oracle.broken("V1", str(error))
         except Exception as error:  # a failure nobody took is the world's, and its verdict
@@ -89,7 +94,9 @@ def play(
         )
 
 
-def _to_the_end(world: World, scenario: Scenario, oracle: Oracle, user: User) -> list[tuple[str, str]]:
+def _to_the_end(
+    world: World, scenario: Scenario, oracle: Oracle, user: User, quiet_s: float
+) -> list[tuple[str, str]]:
     """Until all is done, and for a while longer; what is left undone."""
     loop = world.loop
     while loop.time() < LONGEST_S:
@@ -101,5 +108,5 @@ def _to_the_end(world: World, scenario: Scenario, oracle: Oracle, user: User) ->
             break
     else:
         return unfinished(world, scenario) or [("V1", f"somebody still waits for {user.waits}")]
-    loop.run_until(lambda: bool(oracle.violations), until=loop.time() + QUIET_S)
+    loop.run_until(lambda: bool(oracle.violations), until=loop.time() + quiet_s)
     return unfinished(world, scenario)

@@ -20,11 +20,13 @@ from tests.simulation.golden import GOLDENS, Golden
 from tests.simulation.logs import silence
 from tests.simulation.outcome import differences
 from tests.simulation.points import Crashes
-from tests.simulation.rerun import Run, play
+from tests.simulation.rerun import QUIET_S, Run, play
 
 PAIRED, PAIRS = "smallest", "pairs"
 PAIRED_STEP = 2
 """Pairs of crashes are tried from the second apply until its rollout is over: what serves is replaced then."""
+PAIRS_QUIET_S = 1.0
+"""There are many: they are not watched for long once all is over."""
 SHOWN = 20
 
 
@@ -99,11 +101,11 @@ class Sweep:
         failures = [Failure(self.golden.name, run.crashes, died, words)] if words else []
         return Tally(1, failures, seen)
 
-    def explore(self, *ways: Chosen, jobs: int = 1) -> Tally:
+    def explore(self, *ways: Chosen, jobs: int = 1, quiet_s: float = QUIET_S) -> Tally:
         """The undisturbed run, one with a crash at each point that the first way chooses, of each of those one
         with another crash at each point that the second way chooses, and so on."""
         branches: Branches[Tally] = Branches(ways, jobs)
-        run = play(self.golden, at_point=branches.at_point)
+        run = play(self.golden, at_point=branches.at_point, quiet_s=quiet_s)
         tally = self.judge(run)
         for number, told in branches.told():
             kind = run.kinds[number - 1]
@@ -136,7 +138,7 @@ class Sweep:
         def replacing(_: int, step: int) -> bool:
             return step == PAIRED_STEP
 
-        return self.explore(replacing, replacing, jobs=jobs)
+        return self.explore(replacing, replacing, jobs=jobs, quiet_s=PAIRS_QUIET_S)
 
 
 def main() -> int:
