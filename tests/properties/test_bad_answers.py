@@ -143,6 +143,23 @@ def test_what_a_base_names_can_be_kept(named: list[tuple[str, str, str]], times:
     recordable(bizzes)
 
 
+@pytest.mark.parametrize("count", [1, 256, 257, 5000])
+def test_as_many_modules_as_a_base_can_name_are_kept_or_refused(count: int) -> None:
+    entries = [
+        {"bizName": f"{number:ö>253}", "bizVersion": "ö" * 253, "bizState": "BROKEN"}
+        | {"bizStateRecords": [{"message": "größe " * 100}]}
+        for number in range(count)
+    ]
+    body = json.dumps({"code": "SUCCESS", "data": entries}, ensure_ascii=False).encode()
+    try:
+        bizzes = asyncio.run(client(200, body).query("h:1"))
+    except Unknown:
+        assert count > 256
+    else:
+        assert len(bizzes.bizzes) == count
+        recordable(bizzes)
+
+
 @pytest.mark.parametrize(
     "word", ["requestId(", "Child name [", "Socket", "SSL", "Caused by: ", "\n\tat ", "HTTP "]
 )

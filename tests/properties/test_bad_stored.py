@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.properties.bad_stage import BASE, Stage, quietly, stage
 from tranche.bus.spread import Lease
 from tranche.contract import subjects
 from tranche.contract.explanation import Freeze
-from tranche.contract.ledger import Ledger
+from tranche.contract.ledger import Claim, Ledger
 from tranche.contract.message import Message
 from tranche.contract.plan import Plan
 from tranche.contract.progress import Progress
@@ -206,35 +207,70 @@ async def _keys(stream: str, bad: list[str]) -> None:
         await asked_about(here)
 
 
-MISPLACED = {
-    "a record of another pod": ("record", subjects.record("shop", BASE, "web-2")),
-    "a record of another pool": ("record", subjects.record("other", BASE, "web-3")),
-    "a plan of another deployment": ("plan", subjects.plan("shop", BASE, "orders")),
-    "a plan of another pool": ("plan", subjects.plan("other", BASE, "cart")),
-    "a ledger of another pool": ("ledger", subjects.key(subjects.POOLS, "other", BASE)),
-    "a document of another deployment": ("document", subjects.key(subjects.DOCUMENTS, "shop", "orders")),
-    "a document of another namespace": ("document", subjects.key(subjects.DOCUMENTS, "other", "cart")),
-    "a progress of another deployment": ("progress", subjects.progress("shop", "orders")),
+def gone_away(plan: Plan) -> Plan:
+    """A later plan, under which every replica is taken away."""
+    return plan.but(revision=plan.revision + 100, mode="remove", replicas=0, updated=0, complete=False)
+
+
+def later(document: Document) -> Document:
+    """The document as it would be later, with a plan under which every replica is taken away."""
+    assert document.plan is not None
+    return document.but(revision=document.revision + 100, plan=gone_away(document.plan))
+
+
+def emptied(record: PodRecord) -> PodRecord:
+    """The record as if the base had lost its modules."""
+    return record.but(modules={})
+
+
+def removing(ledger: Ledger) -> Ledger:
+    """The ledger with a claim that takes a replica away."""
+    claim = Claim(
+        pod="web-1",
+        uid="uid-web-1",
+        deployment="cart",
+        module="cart",
+        generation=1,
+        batch=1,
+        op="remove",
+        token=ledger.counter + 1,
+    )
+    return ledger.but(counter=ledger.counter + 1, claims={"web-1": claim})
+
+
+MISPLACED: dict[str, tuple[str, str, Callable[[Any], Message]]] = {
+    "a record of another pod": ("record", subjects.record("shop", BASE, "web-2"), emptied),
+    "a record of another pool": ("record", subjects.record("other", BASE, "web-3"), emptied),
+    "a plan of another deployment": ("plan", subjects.plan("shop", BASE, "orders"), gone_away),
+    "a plan of another pool": ("plan", subjects.plan("other", BASE, "cart"), gone_away),
+    "a ledger of another pool": ("ledger", subjects.key(subjects.POOLS, "other", BASE), removing),
+    "a document of another deployment": (
+        "document",
+        subjects.key(subjects.DOCUMENTS, "shop", "orders"),
+        later,
+    ),
+    "a document of another namespace": ("document", subjects.key(subjects.DOCUMENTS, "other", "cart"), later),
 }
 
 
 @pytest.mark.parametrize("what", MISPLACED)
 def test_a_value_of_another_place_is_acted_upon_for_neither(what: str) -> None:
-    asyncio.run(_misplaced(PLACES[MISPLACED[what][0]], MISPLACED[what][1]))
+    name, other, change = MISPLACED[what]
+    asyncio.run(_misplaced(PLACES[name], other, change))
 
 
-async def _misplaced(place: Place, other: str) -> None:
+async def _misplaced(place: Place, other: str, change: Callable[[Any], Message]) -> None:
     async with stage() as here:
         await settled(here)
         ran = {pod: list(base.ran) for pod, base in here.wires.bases.items()}
-        stolen = here.stored(place.stream, other)
-        assert stolen is not None
+        theirs = here.stored(place.stream, other)
+        assert theirs is not None
+        stolen = change(place.kind.decode(theirs)).encode()
         await put(here, place.stream, place.subject, stolen)
         await here.pass_by(70)
         assert {pod: base.ran for pod, base in here.wires.bases.items()} == ran
         if place.truth:
             assert here.stored(place.stream, place.subject) == stolen
-        assert here.stored(place.stream, other) == stolen or place.kind is PodRecord
         await here.apply("other", "cart", "2.0.0", replicas=1)
         await here.healthy("other", "cart", "2.0.0")
 
