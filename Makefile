@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest -n $(or $(JOBS),4)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test planted sweep mutate check format docs up repeat kills lock clean
+.PHONY: help demo test planted simulate sweep mutate check format docs up repeat kills lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: $(READY) ## all tests
 
 planted: $(READY) ## break each rule of the services on purpose: every bug must be caught by the test named for it
 	@$(PYTEST) -v tests/planted $(PYTEST_ARGS)
+
+simulate: $(READY) ## the services on virtual time with faults, for two minutes (SEED=… SEEDS=a:b MINUTES=…)
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),$(if $(SEEDS),--seeds $(SEEDS),--minutes $(or $(MINUTES),2)))
 
 sweep: $(READY) ## a crash at every I/O point of golden rollouts, pairs in the smallest (GOLDEN=… AT=n or n,m LOG=1)
 	@$(BIN)/python -m tests.simulation.sweep --jobs $(or $(JOBS),2) $(addprefix --golden ,$(GOLDEN)) \
