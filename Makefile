@@ -31,8 +31,10 @@ test: $(READY) ## all tests
 planted: $(READY) ## break each rule of the services on purpose: every bug must be caught by the test named for it
 	@$(PYTEST) -v tests/planted $(PYTEST_ARGS)
 
-simulate: $(READY) ## the services on virtual time with faults, for two minutes (SEED=… SEEDS=a:b MINUTES=…)
-	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),$(if $(SEEDS),--seeds $(SEEDS),--minutes $(or $(MINUTES),2)))
+simulate: $(READY) ## the services on simulated time under faults (MINUTES=2 SEEDS=a:b FROM=a BRANCHES=… WORKERS=… KEEP=1; SEED=a.b LOG=1)
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(LOG),--log) $(addprefix --seeds ,$(SEEDS)) \
+	  $(addprefix --minutes ,$(MINUTES)) $(addprefix --from ,$(FROM)) $(addprefix --workers ,$(WORKERS)) \
+	  $(addprefix --branches ,$(BRANCHES)) $(if $(KEEP),--keep)
 
 sweep: $(READY) ## a crash at every I/O point of golden rollouts, pairs in the smallest (GOLDEN=… AT=n or n,m LOG=1)
 	@$(BIN)/python -m tests.simulation.sweep --jobs $(or $(JOBS),2) $(addprefix --golden ,$(GOLDEN)) \

@@ -11,6 +11,7 @@ import resource
 import sys
 import textwrap
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from tests.simulation.campaign import Campaign
@@ -29,18 +30,21 @@ BRANCHES = "12"
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
-    parser.add_argument("--seed", help="play this schedule alone")
+    parser.add_argument("--seed", nargs="+", help="play these schedules alone")
     parser.add_argument("--log", action="store_true", help="with --seed: show everything that happens")
     parser.add_argument("--seeds", help="play these families: 0:1000")
     parser.add_argument("--from", type=int, default=0, dest="first", help="the family to begin with")
     parser.add_argument("--minutes", type=float, default=2.0, help="begin no family after so long")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--branches", default=BRANCHES, help="ways that part at each moment: 0, 12, 6x4")
+    parser.add_argument("--each", action="store_true", help="show the digest of every schedule")
     parser.add_argument("--keep", action="store_true", help="note violations in tests/regress")
     given = parser.parse_args()
     silence()
-    if given.seed is not None:
-        return _replay(given.seed, log=given.log)
+    if given.seed and given.each:
+        return _digests(given.seed)
+    if given.seed:
+        return max(_replay(seed, log=given.log) for seed in given.seed)
     return _campaign(given)
 
 
@@ -55,6 +59,13 @@ def _replay(seed: str, *, log: bool) -> int:
     for violation in verdict.violations:
         print(violation)
     return bool(verdict.violations)
+
+
+def _digests(seeds: Iterable[str]) -> int:
+    for seed in seeds:
+        verdict = run(seed)
+        print(f"{verdict.seed} {verdict.digest:08x}", flush=True)
+    return 0
 
 
 def _campaign(given: argparse.Namespace) -> int:
@@ -72,6 +83,8 @@ def _campaign(given: argparse.Namespace) -> int:
         for _, family in campaign.families(first, last):
             totals.add(family)
             for told in family:
+                if given.each:
+                    print(f"{told.seed} {told.digest:08x}")
                 if told.rule:
                     _report(told, keep=given.keep)
             if time.monotonic() - told_at >= EVERY_S:
