@@ -77,9 +77,9 @@ def test_no_schedule_breaks_a_rule(chunk: int) -> None:
 
 
 def test_the_same_seeds_are_the_same_schedules_whatever_order_python_and_the_machine_have() -> None:
-    given = ("--seeds", "200:206", "--branches", "2")
+    given = ("--seeds", "5000:5006", "--branches", "2")
     one = simulate(*given, "--workers", "1", "--each", hash_seed="1")
-    other = simulate(*given, "--workers", "3", "--each", hash_seed="2")
+    other = simulate(*given, "--workers", "3", "--each", hash_seed="0")
     assert len(digests(one)) == 12
     assert digests(one) == digests(other)
     assert re.findall("^hash.*$", one, re.MULTILINE) == re.findall("^hash.*$", other, re.MULTILINE)

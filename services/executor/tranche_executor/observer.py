@@ -133,7 +133,7 @@ class Observer:
 
     def _begin_sweeps(self, group: Group) -> None:
         now = self.runtime.clock.monotonic()
-        for pool in {PoolKey(*key) for key in self.spread.held} & self._pools:
+        for pool in sorted({PoolKey(*key) for key in self.spread.held} & self._pools):
             if now - self._swept.get(pool, -SWEEP_S) >= SWEEP_S:
                 self._swept[pool] = now
                 group.spawn(self._sweep(pool), name="sweep")

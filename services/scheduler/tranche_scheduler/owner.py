@@ -102,7 +102,7 @@ class Owner:
         while True:
             self._spread.changed.clear()
             held = self._spread.held
-            for key in self._keepers.keys() - held:
+            for key in sorted(self._keepers.keys() - held):
                 self._keepers.pop(key)[1].cancel()
             for key in sorted(held - self._keepers.keys() - self._settled):
                 keeper = Keeper(self._bus, self._runtime, self._metrics, *key)

@@ -169,7 +169,7 @@ class Spread:
             self._looked_at = now
         return found
 
-    async def _dead(self, members: Iterable[str]) -> set[str]:
+    async def _dead(self, members: Iterable[str]) -> list[str]:
         """Those whose lease ought to have ended long ago: a server that was killed may end none of its old ones
         any more. Told by the broker's clock alone; ours was renewed just now."""
         said: dict[str, datetime] = {}
@@ -178,8 +178,8 @@ class Spread:
                 group.spawn(self._look_at(member, said), name=f"look at {member}")
         now = said.get(self._instance)
         if now is None:
-            return set()
-        return {member for member, at in said.items() if now - at >= timedelta(seconds=ABANDONED_S)}
+            return []
+        return sorted(member for member, at in said.items() if now - at >= timedelta(seconds=ABANDONED_S))
 
     async def _look_at(self, member: str, said: dict[str, datetime]) -> None:
         """When a member said last that it is alive; nothing where that cannot be told."""

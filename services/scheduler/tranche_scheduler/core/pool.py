@@ -304,7 +304,7 @@ class PoolView:
         left = set(evicted_pods(known)) if known else set()
         pods = {pod for module in modules for pod in self._pods_with.get(module, ())}
         pods.update(self._replicas[name].claims, left, evicted_pods(plan))
-        places = [(pod, self._places[pod].record) for pod in pods if pod in self._places]
+        places = [(pod, self._places[pod].record) for pod in sorted(pods) if pod in self._places]
         for pod, _ in places:
             self._take_out(pod)
         for module in modules:

@@ -29,7 +29,8 @@ class MemoryBus:
         self._broker = broker
         self._tasks = runtime.tasks
         self._line = line or Line(runtime.clock)
-        self._asked: set[asyncio.Future[Answer]] = set()
+        self._asked: dict[asyncio.Future[Answer], None] = {}
+        """In the order of their questions."""
 
     @property
     def line(self) -> Line:
@@ -118,7 +119,7 @@ class MemoryBus:
         envelope.check_payload(subject, data, headers or {})
         post = self._broker.post
         address, answer = post.inbox()
-        self._asked.add(answer)
+        self._asked[answer] = None
         try:
             async with self._line.clock.timeout(timeout_s):
                 heard = await self._line.ask(
@@ -131,7 +132,7 @@ class MemoryBus:
             raise Unknown(f"{subject}: no answer within {timeout_s:g} s") from error
         finally:
             post.forget(address)
-            self._asked.discard(answer)
+            del self._asked[answer]
         if isinstance(told, TrancheError):
             raise told
         return told
