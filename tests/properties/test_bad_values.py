@@ -3,6 +3,7 @@ same, or they are refused when they are read (design 7.3, rung 7)."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from tests.properties.bad_input import broken, examples, messages, mutated
 from tests.scheduler_oracle import NOW, content, entry, operation, plan, record, serving
 from tests.unit.planner_desk import Case, wish
+from tranche.bus.memory import MemoryBroker, MemoryBus
+from tranche.bus.port import Request
 from tranche.contract import subjects
 from tranche.contract.explanation import Freeze
 from tranche.contract.ledger import Claim, Frozen, Ledger
@@ -23,11 +26,13 @@ from tranche.contract.placing import (
     home_of_plan,
     home_of_progress,
     home_of_record,
+    plan_fault,
 )
 from tranche.contract.plan import Plan
-from tranche.contract.preview import MOST_STEPS
+from tranche.contract.preview import MOST_STEPS, LevelsQuestion
 from tranche.contract.progress import Progress
 from tranche.contract.record import PodRecord
+from tranche.runtime import SystemClock, system_runtime
 from tranche_planner.core.document import Document, Mark
 from tranche_planner.core.explaining import explanation, history
 from tranche_planner.core.freezing import under
@@ -55,6 +60,7 @@ from tranche_scheduler.core.ledger import Round, play
 from tranche_scheduler.core.pool import PoolView
 from tranche_scheduler.core.progress import progress
 from tranche_scheduler.core.rehearsal import Rehearsal, Snapshot
+from tranche_scheduler.previews import Previews
 
 RECORDS = [
     record("a", {"cart": entry(1)}, operation=operation(3), max_modules=3),
@@ -259,3 +265,28 @@ def test_a_document_is_decided_whatever_it_says(
         due(after)
         if told is not None and not after.rollout.over:
             course(counted(after), told)
+
+
+def test_what_a_planner_says_contradicts_itself_nowhere() -> None:
+    for document in DOCUMENTS:
+        assert document.fault == ""
+        assert document.plan is not None
+        assert plan_fault(document.plan) == ""
+
+
+def test_a_plan_whose_target_is_none_of_its_revisions_is_refused() -> None:
+    endless = plan(target_revisions=(1,))
+    assert read(Plan, endless.encode(), home_of_plan) is None
+    assert read(Plan, endless.but(target_revisions=(1, 2)).encode(), home_of_plan) is not None
+    question = LevelsQuestion(plans=(endless,)).encode()
+    answer = asyncio.run(_asked(question))
+    assert b"a plan contradicts itself: targetRevisions: got 1 others; expected 2 among them" in answer
+
+
+async def _asked(question: bytes) -> bytes:
+    clock = SystemClock()
+    runtime = system_runtime()
+    bus = MemoryBus(MemoryBroker(clock), runtime)
+    return await Previews(bus, runtime, lambda _: None).answer(
+        Request(subjects.preview("shop", "web"), question, {}, "")
+    )

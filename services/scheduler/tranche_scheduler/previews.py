@@ -11,7 +11,7 @@ from tranche import __version__
 from tranche.bus.port import Bus, Endpoint, Request
 from tranche.contract import subjects
 from tranche.contract.answer import refused
-from tranche.contract.placing import decode_at, home_of_record
+from tranche.contract.placing import decode_at, home_of_record, plan_fault
 from tranche.contract.preview import MOST_STEPS, LevelsQuestion
 from tranche.contract.record import PodRecord
 from tranche.errors import TrancheError
@@ -124,6 +124,8 @@ def _faulty(key: Key, question: LevelsQuestion) -> str:
         return f"a plan is not for the pool {'/'.join(key)}"
     if any((plan.name, plan.module) != (plans[0].name, plans[0].module) for plan in plans):
         return "the plans are not of one deployment"
+    if fault := next(filter(None, map(plan_fault, plans)), ""):
+        return f"a plan contradicts itself: {fault}"
     if question.skip < 0 or question.limit < 0:
         return "skip and limit count steps: 0 or more"
     return ""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tranche.contract import subjects
-from tranche.contract.given import quoted
+from tranche.contract.given import quoted, shown
 from tranche.contract.ledger import Ledger
 from tranche.contract.message import Message
 from tranche.contract.plan import Plan
@@ -19,7 +19,24 @@ Home = Callable[[M], str]
 """The subject a message belongs on."""
 
 
+def plan_fault(plan: Plan) -> str:
+    """What contradicts itself in a plan; empty: nothing does.
+
+    What is installed as the target has to count as the target afterwards, or it is installed for ever.
+    """
+    for field, content, revisions in (
+        ("targetRevisions", plan.target, plan.target_revisions),
+        ("stableRevisions", plan.stable, plan.stable_revisions),
+    ):
+        if content is not None and content.revision not in revisions:
+            return f"{field}: got {len(revisions)} others; expected {shown(content.revision)} among them"
+    return ""
+
+
 def home_of_plan(plan: Plan) -> str:
+    """Raises ValueError where the plan contradicts itself."""
+    if fault := plan_fault(plan):
+        raise ValueError(fault)
     return subjects.plan(plan.namespace, plan.base, plan.name)
 
 
