@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -35,6 +35,8 @@ from tranche_planner.__main__ import work as plan
 from tranche_planner.settings import PlannerSettings
 from tranche_scheduler.__main__ import work as schedule
 
+Part = Literal["planner", "scheduler", "executor"]
+EVERYBODY: tuple[Part, ...] = ("planner", "scheduler", "executor")
 POOLS = {"shop": ("web-1", "web-2"), "other": ("web-3",)}
 BASE = "web-base"
 
@@ -146,19 +148,37 @@ class Stage:
     wires: Wires
     ear: Ear
     inventory: Path
-    services: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    stoppings: list[Stopping] = field(default_factory=list)
+    services: dict[Part, asyncio.Task[None]] = field(default_factory=dict)
+    stoppings: dict[Part, Stopping] = field(default_factory=dict)
 
-    def start(self, name: str, work: Callable[[Service], Awaitable[None]]) -> None:
+    def start(self, part: Part) -> None:
+        """Start a service."""
         stopping = Stopping()
         bus = MemoryBus(self.broker, self.runtime)
-        service = Service(name, f"{name}-1", bus, self.runtime, stopping, CollectorRegistry())
+        service = Service(part, f"{part}-1", bus, self.runtime, stopping, CollectorRegistry())
+        self.services[part] = asyncio.ensure_future(self._work(part, service))
+        self.stoppings[part] = stopping
 
-        async def run() -> None:
-            await work(service)
+    async def restart(self, part: Part) -> None:
+        """Stop a service as SIGTERM would, and start it again."""
+        await self.stop(part)
+        self.start(part)
 
-        self.services[name] = asyncio.ensure_future(run())
-        self.stoppings.append(stopping)
+    async def stop(self, part: Part) -> None:
+        """As SIGTERM would. Raises what the service ended with."""
+        self.stoppings.pop(part).event.set()
+        await self.services.pop(part)
+
+    async def _work(self, part: Part, service: Service) -> None:
+        match part:
+            case "planner":
+                await plan(service, PlannerSettings())
+            case "scheduler":
+                await schedule(service, Settings())
+            case "executor":
+                source = StaticPods(self.inventory, self.clock)
+                client = ArkletClient(self.wires, self.clock)
+                await execute(service, source, client, AnyJar(), limits=Limits(), alone=True)
 
     def leave(self, *gone: str) -> None:
         """All pods are in the inventory but these."""
@@ -225,10 +245,6 @@ class Stage:
         assert not self.ear.heard, "\n".join(self.ear.heard[:2])
 
 
-Part = str
-EVERYBODY: tuple[Part, ...] = ("planner", "scheduler", "executor")
-
-
 @asynccontextmanager
 async def stage(parts: tuple[Part, ...] = EVERYBODY) -> AsyncIterator[Stage]:
     """The services and two pools: ``shop`` with two pods, ``other`` with one."""
@@ -243,27 +259,14 @@ async def stage(parts: tuple[Part, ...] = EVERYBODY) -> AsyncIterator[Stage]:
             here = Stage(clock, runtime, broker, bus, Client(bus, runtime), Wires(clock), ear, inventory)
             here.wires.bases |= {pod: TinyBase() for pods in POOLS.values() for pod in pods}
             here.leave()
-            if "planner" in parts:
-                here.start("planner", lambda service: plan(service, PlannerSettings()))
-            if "scheduler" in parts:
-                here.start("scheduler", lambda service: schedule(service, Settings()))
-            if "executor" in parts:
-                here.start("executor", lambda service: _execute(service, here.wires, inventory))
+            for part in parts:
+                here.start(part)
             try:
                 yield here
                 here.sound()
             finally:
-                for stopping in here.stoppings:
-                    stopping.event.set()
-                await asyncio.wait(here.services.values())
-        for name, task in here.services.items():
-            assert task.exception() is None, f"{name} ended: {task.exception()!r}"
-
-
-async def _execute(service: Service, wires: Wires, inventory: Path) -> None:
-    source = StaticPods(inventory, service.runtime.clock)
-    client = ArkletClient(wires, service.runtime.clock)
-    await execute(service, source, client, AnyJar(), limits=Limits(), alone=True)
+                for part in list(here.services):
+                    await here.stop(part)
 
 
 async def quietly(work: Awaitable[object]) -> BaseException | None:

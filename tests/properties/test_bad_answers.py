@@ -143,7 +143,7 @@ def test_what_a_base_names_can_be_kept(named: list[tuple[str, str, str]], times:
     recordable(bizzes)
 
 
-@pytest.mark.parametrize("count", [1, 256, 257, 5000])
+@pytest.mark.parametrize("count", [1, 256, 257, 1000])
 def test_as_many_modules_as_a_base_can_name_are_kept_or_refused(count: int) -> None:
     entries = [
         {"bizName": f"{number:ö>253}", "bizVersion": "ö" * 253, "bizState": "BROKEN"}

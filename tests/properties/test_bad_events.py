@@ -232,3 +232,24 @@ def _is_answer(data: bytes) -> None:
         for line in (answer.message, *answer.warnings):
             if line:
                 one_line(line)
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "words"),
+    [
+        ("history", {"name": "cart", "continue": "²"}, None),
+        ("history", {"name": "cart", "continue": "٣"}, None),
+        ("freeze", {"until": "9999-12-31T23:59:59-14:00"}, "up to the year 9000"),
+        ("freeze", {"until": "\u202e"}, "printable"),
+        ("freeze", {"until": "x" * 900}, "expected a time with its zone"),
+        ("pause", {"name": "cart", "": 1}, "got an unknown field with 1"),
+        ("get", {"name": "\x1b[31m"}, "printable"),
+    ],
+)
+async def test_requests_that_once_went_unanswered(verb: str, body: dict[str, Any], words: str | None) -> None:
+    async with stage() as here:
+        await here.apply("shop", "cart", "1.0.0", replicas=2)
+        data = await here.bus.request(f"tranche.api.shop.{verb}", json.dumps(body).encode(), timeout_s=30)
+        _is_answer(data)
+        assert (words is None) is ("accepted" not in json.loads(data))
+        assert words is None or words in data.decode()

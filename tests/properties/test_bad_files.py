@@ -166,6 +166,38 @@ def inventory(data: bytes) -> dict[PodKey, Pod]:
         return {}
 
 
+@pytest.mark.parametrize(
+    "scalar",
+    [
+        "!!bool maybe",
+        '!!int ""',
+        "!!int x",
+        '!!float ""',
+        "!!timestamp soon",
+        "!!timestamp 2026-99-99",
+        "!!binary x",
+    ],
+)
+def test_a_scalar_that_is_not_what_its_tag_says_is_refused_with_its_place(scalar: str) -> None:
+    (found,) = parse(f"spec:\n  replicas: {scalar}\n".encode(), "x.yaml")
+    assert "line 2, column 13: " in str(found)
+    with pytest.raises(Refused, match=r"line 1, column 8"):
+        read_inventory(f"pools: {scalar}\n", "pods.yaml")
+
+
+def test_merge_keys_copy_so_much_and_no_more() -> None:
+    (found,) = parse(merged(150, 150).encode(), "x.yaml")
+    assert "merge keys copy more than 20000 keys" in str(found)
+    with pytest.raises(Refused, match="merge keys copy more than 1000000 keys"):
+        read_inventory(merged(1000, 1001), "pods.yaml")
+    (found,) = parse(merged(90, 90).encode(), "x.yaml")
+    assert isinstance(found, Document)
+
+
+def merged(keys: int, times: int) -> str:
+    return f"a: &a {{{', '.join(f'k{n}: 1' for n in range(keys))}}}\nb:\n" + "  - {<<: *a}\n" * times
+
+
 def lists(depth: int) -> str:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, depth)]
@@ -184,15 +216,11 @@ def merges(depth: int) -> str:
     return "\n".join([*lines, f"pools: [*a{depth - 1}]"])
 
 
-def wide(keys: int) -> str:
-    return ", ".join(f"k{n}: 1" for n in range(keys))
-
-
 BOMBS = {
     "lists of lists": lists(30),
     "maps of maps": maps(60),
     "merges of merges": merges(60),
-    "many merges of one": "a: &a {" + wide(1000) + "}\nb:\n" + "  - {<<: *a}\n" * 1500,
+    "many merges of one": merged(1000, 1001),
     "a pool merged into itself": "pools:\n- &p\n  <<: *p\n  pods: []\n",
     "a list in itself": "pools: &p [*p, *p, *p]\nspec: &s {spec: *s}\n",
     "brackets": "[" * 100_000,

@@ -87,12 +87,21 @@ def decoded(kind: type[Message], data: bytes) -> Any:
     return message
 
 
+WAITING = (
+    '{"namespace": "a", "base": "b", "name": "c", "module": "m", "revision": 1, "generation": 1,'
+    ' "replicas": 1, "updated": 1, "wanted": 1, "minReadyS": %s}'
+)
+
+
 @pytest.mark.parametrize(
     ("kind", "document"),
     [
         (Freeze, '{"namespace": "shop", "since": "9999-12-31T23:59:59-14:00"}'),
         (Freeze, '{"namespace": "shop", "since": "0001-01-01T00:00:00+14:00"}'),
         (Freeze, '{"namespace": "shop", "since": "2026-01-31T09:30:00"}'),
+        (Plan, WAITING % "-1"),
+        (Plan, WAITING % "604801"),
+        (Plan, WAITING % "1000000000000000000000"),
         (Stopwatch, '{"spentS": NaN}'),
         (Stopwatch, '{"spentS": 1e999}'),
     ],

@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.installation import manifest
 from tests.properties.bad_input import GARBAGE, broken, examples, mutated
-from tests.properties.bad_stage import BASE, Stage, quietly, stage
+from tests.properties.bad_stage import BASE, POOLS, Stage, quietly, stage
 from tranche.bus.spread import Lease
 from tranche.contract import subjects
 from tranche.contract.explanation import Freeze
@@ -26,10 +27,11 @@ from tranche.contract.progress import Progress
 from tranche.contract.record import PodRecord
 from tranche.contract.status import Status
 from tranche.errors import Refused
-from tranche.settings import Settings
-from tranche_planner.core.document import Document
+from tranche_planner.core.document import Document, Mark
+from tranche_planner.core.settling import settled as settled_document
+from tranche_planner.core.verbs import decide
+from tranche_planner.core.wishes import Delete
 from tranche_planner.store import Owner
-from tranche_scheduler.__main__ import work as schedule
 
 
 @dataclass(frozen=True)
@@ -212,10 +214,12 @@ def gone_away(plan: Plan) -> Plan:
     return plan.but(revision=plan.revision + 100, mode="remove", replicas=0, updated=0, complete=False)
 
 
-def later(document: Document) -> Document:
-    """The document as it would be later, with a plan under which every replica is taken away."""
-    assert document.plan is not None
-    return document.but(revision=document.revision + 100, plan=gone_away(document.plan))
+def deleted(document: Document) -> Document:
+    """The document after somebody deleted the deployment."""
+    now = document.rollout.started_at + timedelta(seconds=30)
+    after = decide(document, Delete(), Mark(sequence=10**6, time=now), now).document
+    assert after is not None
+    return settled_document(document, after, now)
 
 
 def emptied(record: PodRecord) -> PodRecord:
@@ -247,9 +251,13 @@ MISPLACED: dict[str, tuple[str, str, Callable[[Any], Message]]] = {
     "a document of another deployment": (
         "document",
         subjects.key(subjects.DOCUMENTS, "shop", "orders"),
-        later,
+        deleted,
     ),
-    "a document of another namespace": ("document", subjects.key(subjects.DOCUMENTS, "other", "cart"), later),
+    "a document of another namespace": (
+        "document",
+        subjects.key(subjects.DOCUMENTS, "other", "cart"),
+        deleted,
+    ),
 }
 
 
@@ -263,16 +271,25 @@ async def _misplaced(place: Place, other: str, change: Callable[[Any], Message])
     async with stage() as here:
         await settled(here)
         ran = {pod: list(base.ran) for pod, base in here.wires.bases.items()}
+        tokens = [_tokens(here, namespace) for namespace in POOLS]
         theirs = here.stored(place.stream, other)
         assert theirs is not None
         stolen = change(place.kind.decode(theirs)).encode()
         await put(here, place.stream, place.subject, stolen)
+        await here.restart("scheduler")
         await here.pass_by(70)
         assert {pod: base.ran for pod, base in here.wires.bases.items()} == ran
+        if place.kind is not Ledger:
+            assert [_tokens(here, namespace) for namespace in POOLS] == tokens, "somebody claimed a pod"
         if place.truth:
             assert here.stored(place.stream, place.subject) == stolen
         await here.apply("other", "cart", "2.0.0", replicas=1)
         await here.healthy("other", "cart", "2.0.0")
+
+
+def _tokens(here: Stage, namespace: str) -> int:
+    """How many claims there ever were in the pool."""
+    return Ledger.decode(here.stored(*_bucket(subjects.POOLS, namespace, BASE)) or b"").counter
 
 
 async def test_whose_a_module_is_cannot_be_read_and_a_newcomer_is_told_so() -> None:
@@ -331,7 +348,7 @@ async def test_a_lease_that_never_ends_is_taken_over(lease: bytes) -> None:
     async with stage(("planner", "executor")) as here:
         place = PLACES["pool lease"]
         await put(here, place.stream, place.subject, lease)
-        here.start("scheduler", lambda service: schedule(service, Settings()))
+        here.start("scheduler")
         await here.apply("shop", "cart", "1.0.0", replicas=2)
         await here.healthy("shop", "cart", "1.0.0")
 
