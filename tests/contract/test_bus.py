@@ -355,6 +355,22 @@ async def test_a_scheduled_message_comes_when_it_is_due(bus: Bus) -> None:
     assert timedelta(0) <= CLOCK.now() - at < timedelta(seconds=1)
 
 
+async def test_no_scheduled_message_comes_before_its_time(bus: Bus) -> None:
+    soon = CLOCK.now() + timedelta(seconds=0.3)
+    soon += timedelta(microseconds=999 - soon.microsecond % 1000)
+    due = {f"wake.{number}": soon + timedelta(milliseconds=7 * number) for number in range(40)}
+    came: dict[str, datetime] = {}
+    async with bus.follow("WAKE", ["wake.*"], start="new") as follow:
+        for number, (target, at) in enumerate(due.items()):
+            await bus.schedule(f"schedule.{number}", b"due", at=at, target=target)
+        while len(came) < len(due):
+            woken = await follow.next(wait_s=SOON_S)
+            assert woken, f"only {len(came)} of {len(due)} came"
+            came |= {one.subject: one.time for one in woken}
+
+    assert [target for target, at in due.items() if came[target] < at] == []
+
+
 async def test_the_newest_schedule_replaces_the_one_before(bus: Bus) -> None:
     early, late = CLOCK.now() + timedelta(seconds=0.3), CLOCK.now() + timedelta(seconds=60)
     async with bus.follow("WAKE", ["wake.*"], start="new") as follow:

@@ -34,7 +34,7 @@ def written(
 
 def scheduled(at: datetime, target: str) -> dict[str, str]:
     """The headers of a message that is kept until it is due."""
-    moment = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return {"Nats-Schedule": f"@at {moment}", "Nats-Schedule-Target": target, "Nats-Rollup": "sub"}
 
 

@@ -204,7 +204,8 @@ class MemoryStream:
     def _append(self, subject: str, data: bytes, headers: Mapping[str, str], at: float) -> int:
         """``at``: on the monotonic clock, not after now."""
         self.last_sequence += 1
-        time = self._clock.now() - timedelta(seconds=self._clock.monotonic() - at)
+        age_s = self._clock.monotonic() - at  # read first: nothing is of a time before its own
+        time = self._clock.now() - timedelta(seconds=age_s)
         self.messages[self.last_sequence] = Stored(subject, self.last_sequence, data, time, headers)
         held = self.by_subject.setdefault(subject, {})
         held[self.last_sequence] = None

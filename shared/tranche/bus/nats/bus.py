@@ -73,7 +73,8 @@ class NatsBus:
         await tables.purge(self._letters, stream, subject)
 
     async def schedule(self, subject: str, data: bytes, *, at: datetime, target: str) -> None:
-        moment = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        # To the microsecond: cut off to milliseconds it would come before its time.
+        moment = at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         await self.publish(
             subject, data, headers={"Nats-Schedule": f"@at {moment}", "Nats-Schedule-Target": target}
         )
