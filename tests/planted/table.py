@@ -26,6 +26,10 @@ class Planted:
     says: str
     caught_by: tuple[str, ...]
     within_s: float = 15.0
+    shown_in: str = ""
+    """Families of seeds in which the simulation shows it as well, ``FROM:TO``; empty: in none that were played."""
+    shown_within_s: float = 100.0
+    """Seconds of the processor for that."""
 
 
 PLANTED: tuple[Planted, ...] = (
@@ -49,6 +53,7 @@ PLANTED: tuple[Planted, ...] = (
             f"{SCHEDULER_LEDGER}::test_a_claim_leaves_on_proof",
             f"{SCHEDULER_PROOF}::test_no_time_that_passes_ends_a_claim",
         ),
+        shown_in="0:1",
     ),
     Planted(
         "ack_before_record",
@@ -85,6 +90,7 @@ PLANTED: tuple[Planted, ...] = (
         "S1",
         "percents of maxUnavailable round up",
         ("tests/unit/test_manifest_changes.py::test_how_many_may_be_unavailable",),
+        shown_in="0:7",
     ),
     Planted(
         "budget_counted_per_batch",
@@ -94,12 +100,14 @@ PLANTED: tuple[Planted, ...] = (
             f"{SCHEDULER_PROOF}::test_a_batch_has_no_budget_of_its_own",
             f"{SCHEDULER_PROOF}::test_what_is_down_already_uses_up_the_budget",
         ),
+        shown_in="0:6",
     ),
     Planted(
         "confirm_without_generation",
         "S6",
         "a confirm for another generation opens the gate",
         (f"{VERBS}::test_a_confirm_names_its_rollout",),
+        shown_in="0:4",
     ),
     Planted(
         "gray_time_restarted_by_a_crash",
@@ -130,6 +138,7 @@ PLANTED: tuple[Planted, ...] = (
             f"{SCHEDULER_PROOF}::test_a_pod_made_anew_under_the_same_name_ends_the_claim_of_the_one_before",
             f"{SCHEDULER_LEDGER}::test_a_claim_leaves_on_proof",
         ),
+        shown_in="0:8",
     ),
     Planted(
         "capacity_forgotten_for_claims",
@@ -181,6 +190,7 @@ PLANTED: tuple[Planted, ...] = (
         "S7",
         "who takes an operation over calls the base under ids of their own",
         (f"{TAKEOVER}::test_who_takes_over_sends_nothing_while_what_was_sent_may_still_run",),
+        shown_in="0:1",
     ),
     Planted(
         "end_before_unused_ids_are_burnt",
@@ -210,6 +220,7 @@ PLANTED: tuple[Planted, ...] = (
         "S2",
         "a base is called before the record names the call",
         (f"{TAKEOVER}::test_the_record_names_every_call_before_it_is_sent",),
+        shown_in="0:1",
     ),
     Planted(
         "withdrawn_claim_begun",
