@@ -25,7 +25,7 @@ EVERY_S = 10.0
 """How often a line says how far it has come."""
 ENOUGH = 1000
 """So many schedules see every kind of fault."""
-BRANCHES = "12"
+BRANCHES = "4x4x4"
 
 
 def main() -> int:
@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--from", type=int, default=0, dest="first", help="the family to begin with")
     parser.add_argument("--minutes", type=float, default=2.0, help="begin no family after so long")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--branches", default=BRANCHES, help="ways that part at each moment: 0, 12, 6x4")
+    parser.add_argument("--branches", default=BRANCHES, help="ways that part at each moment: 0, 12, 4x4x4")
     parser.add_argument("--each", action="store_true", help="show the digest of every schedule")
     parser.add_argument("--keep", action="store_true", help="note violations in tests/regress")
     given = parser.parse_args()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
 
 from tests.simulation.oracle import DOCUMENTS_STREAM, POOLS_STREAM
 from tests.simulation.scenario import NAMESPACE, Person, Scenario
@@ -13,21 +16,24 @@ from tranche.contract.ledger import Ledger
 from tranche_planner.core.document import Document
 
 
-def unfinished(world: World, scenario: Scenario) -> list[tuple[str, str]]:
-    """What is not yet as it must be: rule and words; empty: all is done."""
-    left: list[tuple[str, str]] = []
+def unfinished(world: World, scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """What is not yet as it must be: rule and words; nothing: all is done."""
     for person in scenario.people:
         if words := _deployment(world, person):
-            left.append(("V1", words))
+            yield "V1", words
     for pool in scenario.pools:
         if claims := _claims(world, pool.base):
-            left.append(("V2", f"claims on {pool.base}: {claims}"))
+            yield "V2", f"claims on {pool.base}: {claims}"
     for name in (subjects.DEPLOYMENTS, subjects.TASKS):
         stream = world.broker.streams.get(name)
         if stream is not None and stream.messages:
             waiting = sorted({message.subject for message in stream.messages.values()})
-            left.append(("V3", f"{name} still holds {', '.join(waiting[:5])}"))
-    return left
+            yield "V3", f"{name} still holds {', '.join(waiting[:5])}"
+
+
+@lru_cache(maxsize=64)
+def _told(data: bytes) -> Any:
+    return json.loads(data)
 
 
 def _claims(world: World, base: str) -> str:
@@ -43,7 +49,7 @@ def _deployment(world: World, person: Person) -> str:
     kept = world.broker.streams[DOCUMENTS_STREAM].last(subjects.key(subjects.DOCUMENTS, *name))
     said = world.broker.streams[subjects.STATUS].last(subjects.status(*name))
     document = Document.decode(kept.data) if kept is not None else None
-    status = json.loads(said.data) if said is not None else None
+    status = _told(said.data) if said is not None else None
     if document is None:
         return ""  # nothing was ever accepted
     where = "/".join(name)

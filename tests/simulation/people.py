@@ -26,6 +26,7 @@ class Crowd:
         self._oracle = oracle
         self._dice = random.Random(f"{scenario.seed}/people")
         self._busy: set[str] = set()
+        self._helped = False
         self._helpers = 0
         self._left: dict[str, deque[Deed]] = {}
         """What each person has not begun yet."""
@@ -52,7 +53,7 @@ class Crowd:
     def branch(self, scenario: Scenario) -> None:
         """From here on people do these deeds instead of those they have not begun."""
         self._dice.seed(f"{scenario.seed}/people")
-        self._helpers += 1
+        self._helped = False
         for person in scenario.people:
             if person.name in self._busy:
                 self._left[person.name] = deque(person.deeds)
@@ -159,14 +160,16 @@ class Crowd:
 
     def help(self, scenario: Scenario) -> None:
         """From here on somebody sees to it that everything ends."""
-        self._helpers += 1
-        self._world.spawn(self._end(scenario, self._helpers), "the end")
+        if not self._helped:
+            self._helped = True
+            self._helpers += 1
+            self._world.spawn(self._end(scenario, self._helpers), "the end")
 
     async def _end(self, scenario: Scenario, helper: int) -> None:
         """Nothing is held any more, and what failed is tried again, for as long as anybody asks."""
         client = self._world.people("ffffff")
         await self._until_done(client.unfreeze(NAMESPACE), lambda: client.unfreeze(NAMESPACE))
-        while helper == self._helpers:
+        while self._helped and helper == self._helpers:
             for person in scenario.people:
                 await self._help(person, client)
             await self._world.clock.sleep(2.0)

@@ -103,10 +103,10 @@ def _to_the_end(
         loop.run_until(lambda: bool(oracle.violations), until=loop.time() + LOOK_S)
         if oracle.violations:
             return []
-        if user.done and not unfinished(world, scenario):
+        if user.done and next(unfinished(world, scenario), None) is None:
             user.asked.append(world.air.points)
             break
     else:
-        return unfinished(world, scenario) or [("V1", f"somebody still waits for {user.waits}")]
+        return [*unfinished(world, scenario)] or [("V1", f"somebody still waits for {user.waits}")]
     loop.run_until(lambda: bool(oracle.violations), until=loop.time() + quiet_s)
-    return unfinished(world, scenario)
+    return [*unfinished(world, scenario)]

@@ -122,7 +122,7 @@ def branched(scenario: Scenario, seed: str, now: float, left: dict[str, tuple[De
     ``left``: what each person has not done yet; it stays, or something else is done instead.
     """
     dice = random.Random(f"{seed}/scenario")
-    lasts_s = now + 0.5 + dice.random() ** 2 * 6.0
+    lasts_s = now + 0.5 + dice.random() ** 2 * 3.0
     rough = dice.random()
     strikes = _strikes(dice, lasts_s - now + 0.3, forgetful=False) if rough > 0.1 else ()
     return replace(
@@ -141,7 +141,7 @@ def _reminded(
     dice: random.Random, scenario: Scenario, seed: str, person: Person, left: tuple[Deed, ...]
 ) -> Person:
     """Somebody who does what is left, or something else."""
-    if len(left) == len(person.deeds) or dice.random() < 0.5:
+    if len(left) == len(person.deeds) or dice.random() < 0.7:
         return replace(person, deeds=left)
     pool = next(pool for pool in scenario.pools if pool.base == person.base)
     version = 10 * seed.count(".")

@@ -26,13 +26,13 @@ LIMITS = Limits(install_timeout_s=15.0, observe_interval_s=5.0)
 LONGEST_S = 900.0
 """Once faults have stopped, everything is done within so long, or somebody waits for something that never comes."""
 WORK = "ran installBiz"
-FIRST, LATER = (0.2, 2.0), (0.0, 0.6)
-"""A moment comes after so many times the replicas of a world were worked on, from and to, since the last one."""
+MIDDLE, LATE = 16, 6
+"""So many installs at most are left of two rollouts when a second moment comes, and a third."""
 STEPS = 150
 """And after so many steps more at most: in the middle of whatever is under way."""
 PATIENCE_S = 200.0
 """So long people may need for what they have to do."""
-LOOK_S = 1.0
+LOOK_S = 0.25
 """How often it is looked whether all is done."""
 UNGATED = frozenset({"promote", "undo", "gates", "retry"})
 
@@ -133,12 +133,15 @@ class Play:
         return bool(self.oracle.violations)
 
     def to_the_moment(self) -> None:
-        """Go on to where its branches part: after some replicas more were worked on and some steps, at the end at
-        the latest."""
+        """Go on to where its branches part: somewhere in the first rollout, later with a few installs left of the
+        second; at the end at the latest."""
         dice = random.Random(f"{self.path}/moment")
         counts, loop = self.world.air.counts, self.world.loop
-        low, high = LATER if "." in self.path else FIRST
-        work = counts[WORK] + int((low + dice.random() * (high - low)) * _replicas(self.scenario))
+        level, work = self.path.count("."), 2 * _replicas(self.scenario)
+        if level:
+            work -= int(dice.random() * (MIDDLE if level == 1 else LATE))
+        else:
+            work = int(dice.random() * work / 2)
         steps = int(dice.random() * STEPS)
         self._go(lambda: counts[WORK] > work)
         steps += loop.steps
@@ -208,15 +211,16 @@ class Play:
             loop.run_until(idle if there is None else lambda: there() or idle(), until=self._ends_at)
             if self.broken or (there is not None and there()):
                 return
-            crowd.help(self.scenario)
-            self._stage, self._ends_at = Stage.ENDING, loop.time() + LONGEST_S
-            self._looks_at = loop.time() + LOOK_S
+            self._stage, self._looks_at = Stage.ENDING, loop.time()
+            self._ends_at = self._looks_at + LONGEST_S
         while self._stage is Stage.ENDING and not loop.run_until(there, until=self._looks_at):
             self._looks_at = loop.time() + LOOK_S
-            if not (left := unfinished(self.world, self.scenario)):
+            if (left := next(unfinished(self.world, self.scenario), None)) is None:
                 self._stage = Stage.OVER
             elif loop.time() >= self._ends_at:
-                self.oracle.broken(*left[0])
+                self.oracle.broken(*left)
+            else:
+                crowd.help(self.scenario)
 
 
 def _ungated(scenario: Scenario) -> frozenset[tuple[str, str]]:
