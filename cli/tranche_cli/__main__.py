@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -15,8 +16,9 @@ from tranche_cli.app.root import app
 from tranche_cli.exits import Exit, of_error
 from tranche_cli.view.words import safe
 
-# Typer may bring its own copy of click, or not; the base of its public error is the same class in both.
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+# Typer may bring its own copy of click, or not; the base of its public error is the same class in both, and has
+# no public type.
+_UsageError: Any = typer.BadParameter.__mro__[1]
 
 
 def main() -> None:
@@ -53,7 +55,7 @@ def _explained(error: BaseException) -> int:
     if isinstance(error, _UsageError):
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "tranche"
-        _say(f"{error.format_message()}\nHow it is used: {path} --help")  # type: ignore[attr-defined]
+        _say(f"{error.format_message()}\nHow it is used: {path} --help")
         return Exit.REFUSED
     raise error
 

@@ -28,7 +28,7 @@ class Bounded:
             if key.tag == f"{_TAG}merge":
                 for inner in value.value if isinstance(value, yaml.SequenceNode) else (value,):
                     self._take(inner)
-        super().flatten_mapping(node)  # type: ignore[misc]
+        super().flatten_mapping(node)  # type: ignore[misc]  # a mix-in: a loader stands behind it
 
     def _take(self, inner: Any) -> None:
         if not isinstance(inner, yaml.MappingNode):

@@ -78,7 +78,7 @@ def _queue(name: str, ack_wait_s: float, *, pending: int, **changes: object) -> 
     spec = StreamSpec("QUEUE", ("queue.*",), retention="workqueue", discard="new", consumers=(consumer,))
     return World(
         name,
-        replace(spec, **changes),  # type: ignore[arg-type]
+        replace(spec, **changes),  # type: ignore[arg-type]  # whichever field
         ("queue.a", "queue.b", "queue.c"),
         (consumer,),
     )
@@ -93,7 +93,7 @@ def _log(name: str, **changes: object) -> World:
     spec = StreamSpec("LOG", ("log.>",))
     return World(
         name,
-        replace(spec, **changes),  # type: ignore[arg-type]
+        replace(spec, **changes),  # type: ignore[arg-type]  # whichever field
         ("log.a.x", "log.a.y", "log.b", "log.c"),
         consumers,
     )
@@ -104,7 +104,7 @@ def _wake(name: str, **changes: object) -> World:
     spec = StreamSpec("WAKE", ("wake.*", "schedule.*"), schedules=True, message_ttl=True)
     return World(
         name,
-        replace(spec, **changes),  # type: ignore[arg-type]
+        replace(spec, **changes),  # type: ignore[arg-type]  # whichever field
         ("wake.a", "wake.b", "schedule.a"),
         (consumer,),
         ("schedule.a", "schedule.b"),

@@ -43,7 +43,7 @@ ODD = st.sampled_from(
         "null",
         "٣",
         "/no/such",
-        "/root/\udcff",
+        "/no/\udcff",
         "a" * 5000,
         "/" + "a/" * 3000,
         "\x1b[31m",

@@ -73,7 +73,7 @@ def at_desk(work: Callable[..., Awaitable[Exit]]) -> Callable[..., None]:
     parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in [*own, *_shared()]]
     command.__name__ = work.__name__
     command.__doc__ = work.__doc__
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # PEP 362
     command.__annotations__ = {one.name: one.annotation for one in parameters}
     return command
 

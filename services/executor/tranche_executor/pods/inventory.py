@@ -23,7 +23,7 @@ _MOST_PROBLEMS = 20
 _SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(Bounded, _SAFE):  # type: ignore[misc]
+class _Loader(Bounded, _SAFE):  # type: ignore[misc]  # found when it is imported
     """Labels may be merged into each of many pods."""
 
     most_merged = 1_000_000

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
+from tranche.bus import schedules
 from tranche.errors import Refused
 
 MAX_PAYLOAD_BYTES = 1 << 20
@@ -34,8 +35,7 @@ def written(
 
 def scheduled(at: datetime, target: str) -> dict[str, str]:
     """The headers of a message that is kept until it is due."""
-    moment = at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return {"Nats-Schedule": f"@at {moment}", "Nats-Schedule-Target": target, "Nats-Rollup": "sub"}
+    return {**schedules.scheduled(at, target), "Nats-Rollup": "sub"}
 
 
 def due(subject: str) -> dict[str, str]:

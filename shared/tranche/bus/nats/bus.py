@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from tranche.bus.nats import setup, tables
@@ -16,6 +16,7 @@ from tranche.bus.nats.line import Line
 from tranche.bus.nats.pulling import NatsPull
 from tranche.bus.nats.serving import serving
 from tranche.bus.port import ConsumerSpec, Endpoint, Follow, Pull, Stored, StreamSpec, StreamState
+from tranche.bus.schedules import scheduled
 from tranche.errors import Unknown
 from tranche.runtime import Tasks
 
@@ -73,11 +74,7 @@ class NatsBus:
         await tables.purge(self._letters, stream, subject)
 
     async def schedule(self, subject: str, data: bytes, *, at: datetime, target: str) -> None:
-        # To the microsecond: cut off to milliseconds it would come before its time.
-        moment = at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        await self.publish(
-            subject, data, headers={"Nats-Schedule": f"@at {moment}", "Nats-Schedule-Target": target}
-        )
+        await self.publish(subject, data, headers=scheduled(at, target))
 
     async def pull(self, consumer: ConsumerSpec) -> Pull:
         pull = NatsPull(self._line, consumer)
