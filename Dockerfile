@@ -3,7 +3,7 @@ FROM python:3.12-slim AS build
 WORKDIR /src
 COPY requirements.lock pyproject.toml README.md LICENSE ./
 RUN python -m venv /opt/tranche \
- && /opt/tranche/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+ && /opt/tranche/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements.lock
 COPY shared shared
 COPY services services
 COPY cli cli

@@ -94,7 +94,7 @@ async def ground(bus: NatsBus, folder: Path, pods: int = 1) -> AsyncIterator[Gro
         for number in range(1, pods + 1):
             name = f"web-base-{number}"
             await here.fleet.add(name, namespace=POOL[0], pool=POOL[1], identity=name)
-        client = await stack.enter_async_context(http_client(SystemClock(), timeout_s=0.3))
+        client = await stack.enter_async_context(http_client(SystemClock(), timeout_s=1.5))
         made = Ground(here, client)
         try:
             yield made
