@@ -91,7 +91,8 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: object, context: Context | None = None
     ) -> Handle:
-        when = max(when, self._now + TICK_S)
+        if when < (soonest := self._now + TICK_S):
+            when = soonest
         handle = Handle(callback, args, contextvars.copy_context() if context is None else context, when)
         heapq.heappush(self._timers, (when, next(self._numbers), handle))
         return handle
@@ -181,7 +182,11 @@ class SimLoop(asyncio.AbstractEventLoop):
         timers, now = self._timers, self._now
         while timers and timers[0][0] <= now:
             handle = heapq.heappop(timers)[2]
-            if not handle.dropped:
+            if handle.dropped:
+                continue
+            if handle.callback is _wake:  # whoever sleeps gets up in a step of their own
+                _wake(*handle.args)
+            else:
                 self._ready.append(handle)
 
 
@@ -203,6 +208,6 @@ def _turn() -> Iterator[None]:
     yield
 
 
-def _wake(woken: asyncio.Future[None]) -> None:
+def _wake(woken: Any) -> None:
     if not woken.done():
         woken.set_result(None)

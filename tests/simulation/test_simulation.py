@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import structlog
 
+from tests.simulation import reading
 from tests.simulation.logs import silence
 from tests.simulation.regress import Regression, kept
 from tests.simulation.report import FAULTS
@@ -25,6 +26,7 @@ from tests.simulation.schedule import Verdict, play, run
 from tranche.bus.cas import Held
 from tranche.contract.content import Content
 from tranche.contract.ledger import Claim
+from tranche.contract.message import Message
 from tranche.contract.record import PodRecord
 from tranche_executor.base import Base, NotSent, Sent
 from tranche_executor.core.step import Change, Install
@@ -95,6 +97,31 @@ def test_a_branch_is_what_its_seed_alone_makes_of_it() -> None:
 
 def test_branch_0_is_the_way_a_world_was_on(quiet: None) -> None:
     assert run("7").digest == run("7.0").digest == run("7.0.0").digest != run("7.1").digest
+
+
+def test_what_was_read_once_is_what_its_bytes_say_to_the_end(
+    monkeypatch: pytest.MonkeyPatch, quiet: None
+) -> None:
+    plain = Message.__dict__["decode"].__func__
+    read: dict[tuple[type[Message], bytes], Message] = {}
+
+    def remembering(maxsize: int) -> Any:
+        def decode(kind: type[Message], data: bytes) -> Message:
+            if (kind, data) not in read:
+                read[kind, data] = plain(kind, data)
+            return read[kind, data]
+
+        return lambda _: decode
+
+    monkeypatch.setattr(reading, "lru_cache", remembering)
+    verdicts = [run(seed) for seed in ("6", "5.1")]
+    assert len(read) > 300
+    for (kind, data), message in read.items():
+        assert message == (fresh := plain(kind, data))
+        assert message.encode() == fresh.encode()
+    assert Message.__dict__["decode"].__func__ is plain
+    monkeypatch.undo()
+    assert [run(verdict.seed).digest for verdict in verdicts] == [verdict.digest for verdict in verdicts]
 
 
 def test_what_failed_once_does_not_fail_again(quiet: None) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -19,6 +20,7 @@ from tests.simulation.loop import SimLoop
 from tests.simulation.pods import Inventory, SimPods
 from tests.simulation.ports import EPOCH, SimClock, sim_runtime
 from tests.simulation.process import PROCESS, Process
+from tests.simulation.reading import remembered
 from tranche.brokertime import BrokerClock
 from tranche.bus.memory import MemoryBroker, MemoryBus
 from tranche.client.client import Client
@@ -82,6 +84,7 @@ class World:
         self.broker = MemoryBroker(self.clock)
         self.jitter = random.Random(f"{self.seed}/jitter")
         self._names = 0
+        self._spawned: list[asyncio.Task[None]] = []
 
     def reseed(self, seed: str) -> None:
         """From here on chance is another's: of order, delays, losses and jitter."""
@@ -92,7 +95,7 @@ class World:
     @contextmanager
     def living(self) -> Iterator[None]:
         """While it lives, its loop is the running one."""
-        with self.loop:
+        with self.loop, remembered():
             try:
                 yield
             finally:
@@ -228,7 +231,9 @@ class World:
 
     def spawn(self, work: object, name: str) -> asyncio.Task[None]:
         """A task of the world's own."""
-        return self.loop.create_task(work, name=name, context=Context())
+        task = self.loop.create_task(work, name=name, context=Context())
+        self._spawned.append(task)
+        return task
 
     def bad_weather(self, weather: Weather) -> None:
         """From now on."""
@@ -238,15 +243,20 @@ class World:
         """Let go of everything; what dead tasks say while they are closed is nobody's concern."""
         hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
         try:
+            _close(self._spawned)
             for process in (*self.graves, *self.processes()):
                 process.kill()
-                for task in process.tasks():
-                    task._log_destroy_pending = False  # type: ignore[attr-defined]
-                    with suppress(BaseException):
-                        task.get_coro().close()  # type: ignore[union-attr]
+                _close(process.tasks())
                 process.tasks().clear()
         finally:
             sys.unraisablehook = hook
+
+
+def _close(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        with suppress(BaseException):
+            task.get_coro().close()  # type: ignore[union-attr]
 
 
 PLANNER_SETTINGS = PlannerSettings()

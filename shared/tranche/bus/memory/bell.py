@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+from tranche.bus.memory.matching import matches_any
 from tranche.runtime import Clock
 
 
 class Bell:
-    """Rung at each change; all who wait look again."""
+    """Rung at each change; all whom it concerns look again."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._waiting: dict[asyncio.Future[None], None] = {}
-        """In the order in which they came, so that they are woken in it."""
+        self._waiting: dict[asyncio.Future[None], Sequence[str] | None] = {}
+        """In the order in which they came, so that they are woken in it; the subjects each heeds."""
 
-    def ring(self) -> None:
-        for waiting in self._waiting:
-            if not waiting.done():
+    def ring(self, subject: str | None = None) -> None:
+        """Something came to this subject; None: something else changed, for all."""
+        for waiting, heeded in self._waiting.items():
+            if (subject is None or heeded is None or matches_any(heeded, subject)) and not waiting.done():
                 waiting.set_result(None)
 
-    async def wait(self, seconds: float) -> None:
-        """Until the bell rings, or so many seconds have passed."""
+    async def wait(self, seconds: float, heeded: Sequence[str] | None = None) -> None:
+        """Until the bell rings for one of these subjects, or so many seconds have passed; None: for any."""
         rung = asyncio.get_running_loop().create_future()
-        self._waiting[rung] = None
+        self._waiting[rung] = heeded
         try:
             async with self._clock.timeout(max(0.0, seconds)):
                 await rung

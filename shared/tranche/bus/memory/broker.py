@@ -21,6 +21,8 @@ class MemoryBroker:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.streams: dict[str, MemoryStream] = {}
+        self._of: dict[str, MemoryStream] = {}
+        """By subject: streams never go, nor do two keep the same."""
         self.consumers: dict[tuple[str, str], MemoryConsumer] = {}
         self.post = Post()
 
@@ -32,9 +34,12 @@ class MemoryBroker:
 
     def stream_of(self, subject: str) -> MemoryStream | None:
         """The stream that keeps what is published to a subject."""
-        return next(
-            (stream for stream in self.streams.values() if matches_any(stream.spec.subjects, subject)), None
-        )
+        if (found := self._of.get(subject)) is None:
+            for stream in self.streams.values():
+                if matches_any(stream.spec.subjects, subject):
+                    found = self._of[subject] = stream
+                    break
+        return found
 
     def consumer(self, spec: ConsumerSpec) -> MemoryConsumer:
         """The durable consumer, made where it is missing. Raises Unavailable where its stream is."""

@@ -172,7 +172,7 @@ class MemoryBus:
     def _ring(self) -> None:
         """Who waits on this connection looks at it again."""
         for stream in self._broker.streams.values():
-            stream.bell.ring()
+            stream.ring()
 
 
 def _unheard(store: Callable[[], object]) -> None:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tranche.bus.memory.bell import Bell
 from tranche.bus.memory.line import Line
 from tranche.bus.memory.matching import matches, matches_any
 from tranche.bus.memory.stream import MemoryStream
@@ -31,6 +32,7 @@ class MemoryConsumer:
         self.spec = spec
         self.stream = stream
         self.clock = clock
+        self.bell = Bell(clock)
         self._handed: dict[int, _Handed] = {}
         self._again: dict[int, None] = {}
         """To be handed out again, in this order."""
@@ -76,11 +78,12 @@ class MemoryConsumer:
 
     def settle_ack(self, sequence: int) -> None:
         """Over and done with; a late ack counts, although the message went to another since (design 4.2)."""
-        known = sequence in self._handed
+        known, full = sequence in self._handed, len(self._handed) >= self.spec.max_ack_pending
         self.forget(sequence)
         if known and self.stream.spec.retention == "workqueue":
             self.stream.remove(sequence)
-        self.stream.bell.ring()
+        if full:
+            self.bell.ring()
 
     def hand_back(self, sequence: int, delay_s: float) -> None:
         """To be handed out again after the delay, also where it was to be at once."""
@@ -90,13 +93,13 @@ class MemoryConsumer:
                 self._hold(sequence, handed, self.clock.monotonic() + delay_s)
             else:
                 self._again.setdefault(sequence)
-            self.stream.bell.ring()
+            self.bell.ring()
 
     def extend(self, sequence: int) -> None:
         """Not to be handed out again before ``ack_wait`` has passed; too late where it is to be already."""
         if handed := self._in_hand(sequence):
             self._hold(sequence, handed, self.clock.monotonic() + self.spec.ack_wait_s)
-            self.stream.bell.ring()
+            self.bell.ring()
 
     @property
     def in_hand(self) -> list[int]:
@@ -108,7 +111,16 @@ class MemoryConsumer:
         """The hold of whoever works on it is over, as if ``ack_wait`` had passed."""
         if self._in_hand(sequence):
             self._again.setdefault(sequence)
-            self.stream.bell.ring()
+            self.bell.ring()
+
+    def came(self, subject: str) -> None:
+        """There may be something to hand out."""
+        if matches_any(self.spec.filters, subject):
+            self.bell.ring()
+
+    def changed(self) -> None:
+        """There may be, or at another time than was said."""
+        self.bell.ring()
 
     def forget(self, sequence: int) -> None:
         """Nobody holds it any more: it is acked, or gone from the stream."""
@@ -203,4 +215,4 @@ class MemoryPull:
                     return [MemoryDelivery(consumer, self._line, *one) for one in taken]
                 # Cut off, nothing that falls due is for us.
                 due = min(consumer.next_due, consumer.stream.next_due) if self._line.connected else deadline
-                await consumer.stream.bell.wait(min(deadline, due) - now)
+                await consumer.bell.wait(min(deadline, due) - now)

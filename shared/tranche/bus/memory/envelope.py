@@ -54,8 +54,10 @@ def payload_size(data: bytes, headers: Mapping[str, str]) -> int:
     >>> payload_size(b"abc", {}), payload_size(b"abc", {"A": "b"})
     (3, 21)
     """
-    lines = sum(len(name.encode()) + len(text.encode()) + 4 for name, text in headers.items())
-    return len(data) + (lines + _HEADERS_START_BYTES if headers else 0)
+    size = len(data) + (_HEADERS_START_BYTES if headers else 0)
+    for name, text in headers.items():
+        size += _bytes(name) + _bytes(text) + 4
+    return size
 
 
 def stored_size(subject: str, data: bytes, headers: Mapping[str, str]) -> int:
@@ -65,10 +67,14 @@ def stored_size(subject: str, data: bytes, headers: Mapping[str, str]) -> int:
     (36, 58)
     """
     frame = _FRAME_BYTES + (_HEADERS_FRAME_BYTES if headers else 0)
-    return frame + len(subject.encode()) + payload_size(data, headers)
+    return frame + _bytes(subject) + payload_size(data, headers)
 
 
 def check_payload(subject: str, data: bytes, headers: Mapping[str, str]) -> None:
     """Raises Refused for what the server would not take from anybody."""
     if payload_size(data, headers) > MAX_PAYLOAD_BYTES:
         raise Refused(f"{subject}: the message is larger than the server allows")
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

@@ -48,7 +48,7 @@ class MemoryFollow:
             now = self._clock.monotonic()
             if now >= deadline:
                 return taken
-            await self._stream.bell.wait(min(deadline, self._stream.next_due) - now)
+            await self._stream.bell.wait(min(deadline, self._stream.next_due) - now, self._filters)
 
     async def catch_up(self, *, wait_s: float) -> Sequence[Stored]:
         deadline = self._clock.monotonic() + wait_s

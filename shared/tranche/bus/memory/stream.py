@@ -21,6 +21,12 @@ DEDUPE_WINDOW_S = 120.0
 class Reader(Protocol):
     """A durable consumer, as its stream knows it."""
 
+    def came(self, subject: str) -> None:
+        """A message is there."""
+
+    def changed(self) -> None:
+        """Something else is not as it was: look again."""
+
     def forget(self, sequence: int) -> None:
         """A message is gone."""
 
@@ -96,7 +102,7 @@ class MemoryStream:
             self.remove(earlier)
         wait_s = max(0.0, (at - self._clock.now()).total_seconds())
         heapq.heappush(self._schedules, (self._clock.monotonic() + wait_s, sequence, target))
-        self.bell.ring()  # those who wait must know the new due time
+        self.ring()  # those who wait must know the new due time
 
     def last(self, subject: str) -> Stored | None:
         self.settle()
@@ -117,7 +123,7 @@ class MemoryStream:
                 self.remove(sequence)
         for reader in self.readers:
             reader.purged(subject)
-        self.bell.ring()
+        self.ring()
 
     def remove(self, sequence: int) -> None:
         """Forget a message; so already is fine."""
@@ -142,7 +148,13 @@ class MemoryStream:
         heapq.heapify(self._expiries)
         heapq.heapify(self._schedules)
         self._seen_ids = {id_: seen for id_, seen in self._seen_ids.items() if seen[0] <= after}
+        self.ring()
+
+    def ring(self) -> None:
+        """All who wait look again."""
         self.bell.ring()
+        for reader in self.readers:
+            reader.changed()
 
     def after(self, sequence: int) -> Iterator[Stored]:
         """The messages behind a sequence, in order."""
@@ -158,8 +170,9 @@ class MemoryStream:
     @property
     def next_due(self) -> float:
         """When the stream changes by itself next, on the monotonic clock."""
-        due = [queue[0][0] for queue in (self._expiries, self._schedules) if queue]
-        return min(due, default=math.inf)
+        expiry = self._expiries[0][0] if self._expiries else math.inf
+        scheduled = self._schedules[0][0] if self._schedules else math.inf
+        return expiry if expiry < scheduled else scheduled
 
     def settle(self) -> None:
         """Do what has fallen due, in the order in which it did."""
@@ -216,5 +229,7 @@ class MemoryStream:
             self.remove(next(iter(held)))
         while self.spec.max_bytes and self._bytes > self.spec.max_bytes:
             self.remove(next(iter(self.messages)))
-        self.bell.ring()
+        self.bell.ring(subject)
+        for reader in self.readers:
+            reader.came(subject)
         return self.last_sequence
