@@ -231,5 +231,9 @@ class NaiveReplicas:
         return self._pods(lambda stands: stands.stuck)
 
     @property
+    def busy(self) -> list[str]:
+        return self._pods(lambda stands: stands.busy)
+
+    @property
     def foreign(self) -> Counter[str]:
         return Counter(stands.foreign for _, stands in self._all() if stands.foreign)

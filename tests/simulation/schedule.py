@@ -6,6 +6,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from types import TracebackType
@@ -17,6 +18,8 @@ from tests.simulation.loop import Livelock
 from tests.simulation.oracle import Oracle, Rules, Violation
 from tests.simulation.people import Crowd
 from tests.simulation.scenario import NAMESPACE, QUIET, Scenario, branched, draw
+from tests.simulation.stillness import LOOK_S as LOOK_STILL_S
+from tests.simulation.stillness import Stillness
 from tests.simulation.strikes import Striker
 from tests.simulation.world import World
 from tranche_executor.execution import Limits
@@ -120,12 +123,18 @@ class Play:
                 world.start(kind, number)
         world.bad_weather(scenario.weather)
         self._crowd = Crowd(world, scenario, self.oracle)
+        self._stillness = Stillness(self.oracle)
+        self._look()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._living.__exit__(kind, error, trace)
+
+    def _look(self) -> None:
+        self._stillness.look()
+        self.world.loop.call_later(LOOK_STILL_S, self._look, context=Context())
 
     @property
     def broken(self) -> bool:

@@ -82,3 +82,15 @@ def test_a_pod_that_was_emptied_is_a_place_for_the_next_that_is_to_be() -> None:
     assert case.plan.evict == ("b",), "or the last free pod would be the one nobody may take"
     case.tell(evicting=0, emptied=("b",))
     assert case.plan.evict == ()
+
+
+def test_what_is_not_there_and_what_is_not_at_the_version_are_told_apart() -> None:
+    case = Case(pods=2)
+    case.apply("1.0.0", replicas=2)
+    case.finish()
+    case.tell(present=1, outcome=1, available=1, updated=1, updated_available=1, outcome_updated=1)
+    assert (case.status.phase, case.status.reason) == ("Progressing", "PodLost")
+    assert "1 of 2 are not available" in case.status.message
+    # A pod came back with another version: it serves, and is to be brought to the target.
+    case.tell(present=2, outcome=2, available=2, updated=1, updated_available=1, outcome_updated=1)
+    assert "1 of 2 are not at 1.0.0" in case.status.message

@@ -284,3 +284,44 @@ def test_progress_counts_what_is_there_and_what_is_meant() -> None:
         ("InstallFailed", "no such class"),
         ("PodUnreachable", "1 pod is not ready"),
     ]
+
+
+def said(pool: Pool, name: str, result: Round):
+    plan_ = pool.view.plans[name]
+    return progress(pool.view, plan_, pool.ledger, 7, result.blocked.get(name), pool.now)
+
+
+def test_whose_pods_are_at_work_for_others_says_for_whom() -> None:
+    pool = Pool(*(record(name, {"cart": entry(1), "greeter": entry(1)}) for name in "ab"))
+    pool.tell(plan("greeter", replicas=2, max_unavailable=2))
+    assert {claim.deployment for claim in pool.round().claims} == {"greeter"}
+    pool.tell(plan(replicas=2, max_unavailable=1))
+    waiting = said(pool, "cart", pool.round())
+    assert [(one.reason, one.message, one.pods) for one in waiting.problems] == [
+        ("PodBusy", "2 pods are at work for others: a for greeter", ("a", "b"))
+    ]
+
+    pool.end("a")  # one of them is free: cart goes on, and is not told to wait
+    result = pool.round()
+    assert [(claim.deployment, claim.pod) for claim in result.claims] == [("cart", "a")]
+    assert said(pool, "cart", result).problems == ()
+
+
+@pytest.mark.parametrize("facts", [{"held": True}, {"updated": 0}, {"target": None, "updated": 0}])
+def test_who_wants_nothing_of_busy_pods_does_not_wait_for_them(facts) -> None:
+    pool = Pool(record("a", {"cart": entry(1), "greeter": entry(1)}))
+    pool.tell(plan("greeter", replicas=1, max_unavailable=1))
+    pool.round()
+    pool.tell(plan(replicas=1, max_unavailable=1, **facts))
+    assert said(pool, "cart", pool.round()).problems == ()
+
+
+@pytest.mark.parametrize(
+    "facts", [{"mode": "remove", "target": None, "target_revisions": (), "replicas": 0}, {"replicas": 0}]
+)
+def test_who_wants_to_leave_busy_pods_waits_for_them(facts) -> None:
+    pool = Pool(record("a", {"cart": entry(1), "greeter": entry(1)}))
+    pool.tell(plan("greeter", replicas=1, max_unavailable=1))
+    pool.round()
+    pool.tell(plan(max_unavailable=1, wanted=1, **facts))
+    assert [one.reason for one in said(pool, "cart", pool.round()).problems] == ["PodBusy"]

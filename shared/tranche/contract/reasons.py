@@ -88,6 +88,11 @@ REASONS: tuple[Reason, ...] = (
         "The base on a pod does not answer.",
         "See whether it runs; `tranche delete NAME --abandon` leaves its module behind.",
     ),
+    Reason(
+        "PodBusy",
+        "Nothing moves because the pods with the next replicas are at work for other deployments.",
+        "See `tranche status` of the one it names. It goes on by itself.",
+    ),
     Reason("PodLost", "A pod with a replica is gone; the replica is made again elsewhere."),
     Reason(
         "ProgressDeadlineExceeded",

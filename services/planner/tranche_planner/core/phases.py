@@ -221,7 +221,8 @@ def _under_way(document: Document) -> Standing:
         message = f"{progress.available} available at {version}{_evicting(document)}"
         return Standing("Progressing", "Accepted", message, command)
     missing = max(0, wanted(document) - progress.updated_available)
-    message = f"{missing} of {wanted(document)} are not available; they are brought back{_evicting(document)}"
+    what = "not available" if progress.available < wanted(document) else f"not at {version}"
+    message = f"{missing} of {wanted(document)} are {what}; they are brought back{_evicting(document)}"
     return Standing("Progressing", "PodLost", message, command)
 
 

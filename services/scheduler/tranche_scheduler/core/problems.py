@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 
 from tranche.contract.ledger import Ledger
-from tranche.contract.plan import Plan
+from tranche.contract.plan import ALL, Plan
 from tranche.contract.progress import Problem
 from tranche_scheduler.core.pool import PoolView
 from tranche_scheduler.core.step import Blocked
@@ -43,6 +43,8 @@ def _all(view: PoolView, plan: Plan, ledger: Ledger, blocked: Blocked | None) ->
         )
     if replicas.unready:
         yield from _unreachable(view, replicas.unready)
+    if replicas.busy and not replicas.claims and _unfinished(view, plan):
+        yield _busy(view, replicas.busy)
     if blocked is not None:
         pods = few(replicas.unavailable) if blocked.reason == "BudgetExhausted" else ()
         yield Problem(reason=blocked.reason, message=blocked.message, count=max(1, blocked.short), pods=pods)
@@ -55,6 +57,23 @@ def _all(view: PoolView, plan: Plan, ledger: Ledger, blocked: Blocked | None) ->
             count=len(view.unreadable),
             pods=pods,
         )
+
+
+def _unfinished(view: PoolView, plan: Plan) -> bool:
+    """Whether replicas that are there are to be brought to the target or taken away now."""
+    if plan.held or plan.mode == "open":
+        return False
+    total = view.replicas(plan.name).total
+    below = plan.updated == ALL or total("tried") < plan.updated
+    return plan.mode == "remove" or below or total("surely") > view.goal(plan.name)
+
+
+def _busy(view: PoolView, busy: Collection[str]) -> Problem:
+    pods = few(busy)
+    count, other = len(busy), view.claims[pods[0]].deployment
+    many = "1 pod is" if count == 1 else f"{count} pods are"
+    message = f"{many} at work for others: {pods[0]} for {other}"
+    return Problem(reason="PodBusy", message=message, count=count, pods=pods)
 
 
 def _failures(view: PoolView, plan: Plan) -> Iterator[Problem]:

@@ -30,6 +30,7 @@ class Replicas:
         self.failed: Any = SortedSet()
         self.unready: Any = SortedSet()
         self.stuck: Any = SortedSet()
+        self.busy: Any = SortedSet()
         self.seats = Buckets()
         """Pods that would take another module, but not this one: they have it, or are to lose it."""
         self.vacated = Buckets()
@@ -58,6 +59,8 @@ class Replicas:
                 self.unready.add(pod)
         if now.stuck:
             self.stuck.add(pod)
+        if now.busy:
+            self.busy.add(pod)
         if now.foreign:
             self.foreign[now.foreign] += 1
         if now.kind is not None:
@@ -81,6 +84,8 @@ class Replicas:
                 self.unready.remove(pod)
         if was.stuck:
             self.stuck.remove(pod)
+        if was.busy:
+            self.busy.remove(pod)
         if was.foreign:
             self.foreign[was.foreign] -= 1
         if was.kind is not None:

@@ -100,6 +100,8 @@ class Standing(NamedTuple):
     """Runs the target, and would be available had it run for long enough."""
     evicting: bool = False
     """Still to be taken off its pod, to be placed elsewhere."""
+    busy: bool = False
+    """Not serving at the target, and its pod is at work for another deployment: nothing can begin there."""
     kind: Kind | None = None
     due: datetime | None = None
     """When what failed may be tried again, or what runs be looked at; None: never, or there is no need."""
@@ -107,7 +109,7 @@ class Standing(NamedTuple):
     """The version of somebody else's installation that is not the target's."""
 
 
-COUNTED = Standing._fields[:17]
+COUNTED = Standing._fields[:18]
 
 
 def queued(claim: Claim, record: PodRecord | None) -> bool:
@@ -156,6 +158,7 @@ def standing(record: PodRecord, claim: Claim | None, plan: Plan) -> Standing:
         stuck=mine is not None and _stuck(record, mine),
         maturing=matures is not None,
         evicting=leaves or (mine is not None and mine.op == "remove" and record.pod in evicted_pods(plan)),
+        busy=present and record.ready and claim is not None and mine is None and not (updated and available),
         kind=kind,
         due=(matures if kind is Kind.MATURING else _due(entry, kind, lost, plan)) if entry else None,
         foreign=_foreign(entry, plan) if entry is not None else "",
