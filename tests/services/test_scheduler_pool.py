@@ -24,6 +24,7 @@ from tranche.errors import Conflict
 from tranche.runtime import system_runtime, wait_until
 from tranche.service import Service, Stopping
 from tranche.streams import EXECUTOR_TASKS, STREAMS
+from tranche_scheduler import keeper
 from tranche_scheduler.owner import Owner
 
 pytestmark = pytest.mark.nats
@@ -398,6 +399,25 @@ async def test_a_lost_ledger_freezes_the_pool_until_every_pod_was_asked(stage: S
         async with stage.executor():
             await stage.wait_progress(lambda said: said.updated_available == 3 and said.moving == 0)
     assert (await stage.ledger()).frozen is None
+
+
+async def test_what_the_broker_forgot_under_a_scheduler_that_rests_is_noticed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "AUDIT_S", 0.5)
+    await stage.pods(3, revision=1)
+    async with stage.scheduler(), stage.executor():
+        await stage.tell(plan(replicas=3, updated=1, max_unavailable=1))
+        answer = await stage.wait_progress(lambda said: said.updated_available == 1 and said.moving == 0)
+
+        await stage.bus.purge(subjects.PROGRESS, subjects.progress("shop", "cart"))
+        again = await stage.wait_progress(lambda said: said.plan_revision == answer.plan_revision)
+        assert again.but(at=answer.at) == answer
+
+        await stage.bus.purge(POOLS, LEDGER)
+        await stage.wait_ledger(lambda ledger: ledger.frozen is None and ledger.counter > answer.updated)
+        await stage.tell(plan(replicas=3, max_unavailable=1))
+        await stage.wait_progress(lambda said: said.updated_available == 3 and said.moving == 0)
 
 
 async def test_a_pool_whose_plans_are_finished_is_let_go(stage: Stage) -> None:

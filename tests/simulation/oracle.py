@@ -21,6 +21,7 @@ from tranche.contract.plan import ALL, Plan
 from tranche.contract.record import PodRecord
 from tranche_executor.arklet.operation import BURNT
 from tranche_executor.core.pod import PodKey
+from tranche_fleet.arklet import SUCCESS
 from tranche_fleet.timeline import ACTIVATED, GONE, Command
 from tranche_planner.core.document import Document
 
@@ -63,6 +64,8 @@ class Seat:
     limits: list[tuple[float, int | None]] = field(default_factory=list)
     tokens: dict[int, Claim] = field(default_factory=dict)
     gone: bool = False
+    done: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    """Steps that succeeded (epoch, token, command, module and version), and the changes seen by then."""
     freezes: int = 0
     """Restarts in place while some process was frozen: they excuse one overlap each (design 7.2, S7)."""
 
@@ -183,6 +186,8 @@ class Oracle:
     def _ended(self, seat: Seat, command: Command) -> bool:
         if command.ended_at is None:
             return False
+        if command.outcome == SUCCESS and (step := _step(command)) is not None:
+            seat.done[step] = _changes(seat, command.module)
         if (claim := self._claim_of(seat, command)) is not None:
             name = (seat.key.namespace, claim.deployment)
             self.finished.setdefault((name, self._rollout(name, claim.generation), claim.batch), self.now)
@@ -198,6 +203,8 @@ class Oracle:
         if command.module == BURNT:
             return
         self.world.air.counts[f"ran {command.command}"] += 1
+        if (step := _step(command)) is not None and seat.done.get(step) == _changes(seat, command.module):
+            self.broken("S9", f"{command.command} {command.request_id} on {seat.key.pod} again: it was done")
         what = f"{command.command} {command.module}:{command.version} ({command.request_id})"
         where = f"{seat.key.pod}"
         for other in seat.running:
@@ -398,10 +405,23 @@ class Oracle:
         elif stream == DOCUMENTS_STREAM:
             document = Document.decode(message.data)
             name = (document.namespace, document.name)
+            self._accepted(name, document)
             self.documents[name] = document
             self.generations[name] = max(self.generations[name], document.generation)
         elif stream == subjects.STATUS:
             self._status(json.loads(message.data))
+
+    def _accepted(self, name: Name, document: Document) -> None:
+        """S9: an event counts once, however often it is delivered."""
+        before = self.documents.get(name)
+        if before is None or self.rules.forgetful or document.generation <= before.generation:
+            return
+        if document.generation > before.generation + 1 or document.last_wish == before.last_wish:
+            self.broken(
+                "S9",
+                f"{'/'.join(name)} went from generation {before.generation} to {document.generation} by the wish "
+                f"at {document.last_wish.sequence}; the one before was at {before.last_wish.sequence}",
+            )
 
     def _ledger(self, ledger: Ledger) -> None:
         pool = (ledger.namespace, ledger.base)
@@ -531,6 +551,18 @@ def resolved(plan: Plan, wanted: int) -> int:
         return max(1, wanted * 25 // 100)
     given = plan.max_unavailable
     return min(wanted, wanted * int(given[:-1]) // 100 if isinstance(given, str) else given)
+
+
+def _step(command: Command) -> tuple[str, str, str, str] | None:
+    """What a command does for which claim; None: nobody's, or it does nothing."""
+    if command.request_id is None or command.module == BURNT:
+        return None
+    epoch, token, _, _ = command.request_id.rsplit("-", 3)
+    return epoch, token, command.command, f"{command.module}:{command.version}"
+
+
+def _changes(seat: Seat, module: str) -> int:
+    return sum(change.module == module for change in seat.base.base.timeline.changes)
 
 
 def _serves(record: PodRecord, module: str) -> bool:

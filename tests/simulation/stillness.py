@@ -13,6 +13,8 @@ NAMED_S = 5.0
 RECOVERY_S = 12.0
 """Services are well again so long after the last fault that hit one of them: a message in the hands of a dead
 process comes again after 10 s."""
+FORGOTTEN_S = 45.0
+"""What a broker forgot is missed by nobody until the next sweep, which comes every 30 s."""
 BESIDE = ("base ", "pod ", "limit ", "address ", "missed ")
 """Faults that leave the services well."""
 
@@ -63,7 +65,8 @@ class Stillness:
         )
         if faults != self._faults or not whole:
             self._faults, self._disturbed_at = faults, now
-        return now >= self._disturbed_at + RECOVERY_S
+        forgot = world.air.counts["fault broker forgets"]
+        return now >= self._disturbed_at + (FORGOTTEN_S if forgot else RECOVERY_S)
 
     def _moving(self, name: Name, status: Mapping[str, Any]) -> object:
         """What changes while something moves; None: something is under way."""

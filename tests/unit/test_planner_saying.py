@@ -10,7 +10,7 @@ from tranche.contract import subjects
 from tranche.contract.status import Status
 from tranche.runtime import system_runtime
 from tranche.streams import STREAMS
-from tranche_planner.saying import say_status
+from tranche_planner.saying import Plans, say_status
 
 
 async def test_an_unchanged_status_is_said_again_after_a_day() -> None:
@@ -51,3 +51,16 @@ def test_at_most_fifty_batches_around_the_current_one() -> None:
         case.carry_out()
     assert case.status.phase == "Healthy"
     assert [batch.index for batch in case.status.batches] == list(range(151, 201))
+
+
+async def test_a_plan_that_says_something_else_under_the_same_number_is_outranked() -> None:
+    """What is left of a document that was forgotten: whoever knows its plan would take ours for that one."""
+    runtime = system_runtime()
+    bus = MemoryBus(MemoryBroker(runtime.clock), runtime)
+    await bus.ensure(STREAMS, replicas=1, create=True)
+    case = Case()
+    case.apply("1.0.0", replicas=3)
+    ours = case.plan
+    assert await Plans(bus).say(ours.but(replicas=7)) == ours.revision
+    assert await Plans(bus).say(ours.but(replicas=7)) == ours.revision
+    assert await Plans(bus).say(ours) == ours.revision + 1

@@ -286,6 +286,16 @@ def test_progress_counts_what_is_there_and_what_is_meant() -> None:
     ]
 
 
+def test_a_replica_that_comes_back_under_a_wish_for_none_is_taken_away() -> None:
+    pool = Pool()
+    pool.tell(plan(replicas=0, complete=True))
+    assert pool.round().claims == ()
+    pool.put(
+        record("a", {"cart": entry(0, version="2.0.0")})
+    )  # forgotten with its record, found again by asking
+    assert [claim.op for claim in pool.round().claims] == ["remove"]
+
+
 def said(pool: Pool, name: str, result: Round):
     plan_ = pool.view.plans[name]
     return progress(pool.view, plan_, pool.ledger, 7, result.blocked.get(name), pool.now)

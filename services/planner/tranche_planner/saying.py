@@ -36,7 +36,7 @@ class Plans:
         while True:
             if expect is None:
                 found = await self._bus.last(subjects.PLANS, subject)
-                if found is not None and (newest := _revision(found.data)) >= plan.revision:
+                if found is not None and (newest := _outranked(found.data, plan)) >= plan.revision:
                     return newest
                 expect = found.sequence if found is not None else 0
             try:
@@ -58,12 +58,16 @@ class _Said(NamedTuple):
     sequence: int
 
 
-def _revision(data: bytes) -> int:
-    """The revision of a plan; one that nobody can read is replaced."""
+def _outranked(data: bytes, plan: Plan) -> int:
+    """The revision of a plan that is there, or one above where it says something else under the number of ours: its
+    document was forgotten. One that nobody can read is replaced."""
     try:
-        return Plan.decode(data).revision
+        found = Plan.decode(data)
     except ValueError:
         return -1
+    if found.revision == plan.revision and found != plan:
+        return plan.revision + 1
+    return found.revision
 
 
 async def say_status(bus: Bus, document: Document, now: datetime) -> int:

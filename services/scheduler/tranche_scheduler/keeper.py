@@ -35,6 +35,8 @@ SAY_EVERY_S = 0.2
 PAUSE_S = 0.25
 """After the bus could not be reached; doubled while that goes on."""
 LONGEST_PAUSE_S = 1.0
+AUDIT_S = 30.0
+"""How often what is remembered is compared with what the broker has."""
 IDLE_S = 60.0
 FOLDED_AT_ONCE = 500
 """Records folded before other tasks get their turn."""
@@ -147,6 +149,7 @@ class _Pool:
         self._blocked: Mapping[str, Blocked] = {}
         self._unsaid: set[str] = set()
         self._said: dict[str, tuple[Progress, float]] = {}
+        self._audited_at = runtime.clock.monotonic()
         self._handed_out: dict[int, float] = {}
         """By token: when its task was published last."""
 
@@ -178,7 +181,8 @@ class _Pool:
             self._fold_plans()
             await self.fold(*self._inbox.take_records())
             next_at = await self._round()
-            wait_s = min(self._hand_out_again(), self._say(), self._until(next_at))
+            audit_s = await self._audit()
+            wait_s = min(self._hand_out_again(), self._say(), self._until(next_at), audit_s)
             if self._settled():
                 return
             if self._inbox.bell.is_set():
@@ -222,6 +226,23 @@ class _Pool:
                 self._unsaid.add(name)
         self._blocked = result.blocked
         return result.next_at
+
+    async def _audit(self) -> float:
+        """Whether the broker still has the ledger, and the answers to plans that are not complete; seconds until it
+        is asked again. Raises LostHistory."""
+        now = self._runtime.clock.monotonic()
+        if (left := self._audited_at + AUDIT_S - now) > 0:
+            return left
+        self._audited_at = now
+        kept, held = await self._store.read_ledger(), self._held
+        if kept.sequence < held.sequence or (0 < kept.sequence == held.sequence and kept.value != held.value):
+            raise LostHistory(f"the ledger was written as {held.sequence}, and stands at {kept.sequence}")
+        self._store.doubt()
+        unanswered = [name for name, plan in self._view.plans.items() if not plan.complete]
+        for name in unanswered:
+            self._said.pop(name, None)
+        self._unsaid.update(unanswered)
+        return AUDIT_S
 
     def _take(self, held: Held[Ledger]) -> None:
         self._held = held

@@ -33,6 +33,10 @@ class PoolStore:
         held = await cas.read(self._bus, Ledger, _POOLS, self._key, home=home_of_ledger)
         return held if held is not None else Held(self._fresh(), 0)
 
+    def doubt(self) -> None:
+        """What we said may be forgotten: look before anything is said next."""
+        self._said.clear()
+
     async def write_ledger(self, ledger: Ledger, *, expect: int) -> Held[Ledger]:
         """Raises Conflict when somebody else was first."""
         return await cas.swap(self._bus, self._runtime, _POOLS, self._key, ledger, expect=expect)

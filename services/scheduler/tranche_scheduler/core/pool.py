@@ -27,14 +27,15 @@ EMPTIED = "to be left by replace"
 
 
 def finished(plan: Plan) -> bool:
-    """Whether nothing is left to be done, or looked after, under the plan.
+    """Whether nothing is left to be done, or looked after, under the plan. A wish for no replicas is looked after:
+    one that was forgotten with its pod's record comes back when the pod is asked.
 
     >>> plan = Plan(namespace="n", base="b", name="d", module="m", revision=1, generation=1,
-    ...             replicas=0, updated=0, wanted=0)
-    >>> finished(plan), finished(plan.but(complete=True))
-    (False, True)
+    ...             replicas=0, updated=0, wanted=0, mode="remove")
+    >>> finished(plan), finished(plan.but(complete=True)), finished(plan.but(complete=True, mode="roll"))
+    (False, True, False)
     """
-    return plan.complete and (plan.mode in ("remove", "open") or plan.replicas == 0)
+    return plan.complete and plan.mode in ("remove", "open")
 
 
 def modules_on(record: PodRecord, claim: Claim | None) -> int:

@@ -136,6 +136,10 @@ class MemoryConsumer:
                 heapq.heappush(self._dues, (self._handed[sequence].until, sequence))
             self._again.clear()
 
+    def lost(self, after: int) -> None:
+        """NATS takes a consumer that is ahead of its stream back to the stream's end."""
+        self._cursor = min(self._cursor, after)
+
     def _in_hand(self, sequence: int) -> _Handed | None:
         self._expire(self.clock.monotonic())
         return self._handed.get(sequence)

@@ -33,6 +33,9 @@ class Reader(Protocol):
     def purged(self, filter_: str) -> None:
         """The messages of these subjects were purged."""
 
+    def lost(self, after: int) -> None:
+        """All behind this sequence is forgotten, and its numbers are given out again."""
+
 
 class MemoryStream:
     """Messages by sequence and by subject. All times are the clock's."""
@@ -148,6 +151,8 @@ class MemoryStream:
         heapq.heapify(self._expiries)
         heapq.heapify(self._schedules)
         self._seen_ids = {id_: seen for id_, seen in self._seen_ids.items() if seen[0] <= after}
+        for reader in self.readers:
+            reader.lost(after)
         self.ring()
 
     def ring(self) -> None:
