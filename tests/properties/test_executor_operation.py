@@ -29,7 +29,7 @@ from tranche_executor.core.fence import (
     outcome,
 )
 from tranche_executor.core.operation import MOST_ATTEMPTS, Situation, decide
-from tranche_executor.core.step import Done, Failed, Install, Switch, Uninstall, Wait, word_of
+from tranche_executor.core.step import Done, Failed, Install, Kept, Switch, Uninstall, Wait, word_of
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 TARGET = Content(revision=2, module="cart", version="2.0.0", url="http://m/cart.jar")
@@ -109,6 +109,7 @@ class Model:
 @given(
     op=st.sampled_from(["install", "replace", "remove"]),
     beside=st.booleans(),
+    costs=st.booleans(),
     before=st.dictionaries(
         st.sampled_from([("cart", "1.0.0"), ("cart", "2.0.0"), ("cart", "0.9"), ("orders", "1")]),
         st.sampled_from([BizState.ACTIVATED, BizState.DEACTIVATED, BizState.BROKEN]),
@@ -122,6 +123,7 @@ class Model:
 def test_any_base_any_crash(
     op: Any,
     beside: bool,
+    costs: bool,
     before: dict[tuple[str, str], BizState],
     fates: list[str],
     crashes: list[bool],
@@ -139,6 +141,7 @@ def test_any_base_any_crash(
         revision=2 if op != "remove" else 0,
         token=7,
         beside=beside,
+        costs=costs,
     )
     record = entry.begun(_record(before), claim, epoch="e0", holder="one", now=NOW)
     told: dict[str, Told] = {}
@@ -172,6 +175,14 @@ def test_any_base_any_crash(
                 record = entry.ended(record, claim, target, step, seen, ready=True, now=NOW)
                 _judge(record, base, step, op)
                 return
+            case Kept(version):
+                assert not costs
+                assert op != "remove"
+                record = entry.ended(record, claim, target, step, seen, ready=True, now=NOW)
+                assert record.operation is not None
+                assert (record.operation.state, record.operation.open) == ("unchanged", ())
+                assert _serving(base) == {version}
+                return
             case Wait():
                 raise AssertionError(f"nothing starts here: {step}")
             case _:
@@ -179,12 +190,23 @@ def test_any_base_any_crash(
                 assert record.operation is not None
                 assert len(record.operation.open) <= 1
                 assert record.operation.attempt <= MOST_ATTEMPTS
+                if isinstance(step, Uninstall) and step.word != "undo" and not costs and op != "remove":
+                    assert _serving(base) != {step.version}, "nobody counted with that"
                 answer = base.send(step, id_)
                 if isinstance(step, Switch):
                     switched = NeverRan()
                 else:
                     told[id_] = answer
     raise AssertionError("it never ends")
+
+
+def _serving(base: Model) -> set[str]:
+    """The versions that are active."""
+    return {
+        version
+        for (name, version), state in base.modules.items()
+        if (name, state) == ("cart", BizState.ACTIVATED)
+    }
 
 
 def _judge(record: PodRecord, base: Model, step: Done | Failed, op: str) -> None:

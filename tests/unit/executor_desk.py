@@ -28,6 +28,7 @@ ACTIVE, IDLE, BROKEN, STARTING = (
 def claim(op: Any = "replace", **changes: Any) -> Claim:
     given: dict[str, Any] = {"pod": "web-1", "uid": "u1", "deployment": "cart", "module": "cart"}
     given |= {"generation": 2, "batch": 1, "op": op, "revision": 2, "token": 7}
+    given["costs"] = not changes.get("beside", False)
     return Claim(**{**given, **changes})
 
 

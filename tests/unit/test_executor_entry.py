@@ -24,7 +24,7 @@ from tranche.contract.record import ModuleEntry, Operation, PodRecord, Serving
 from tranche_executor.arklet.failure import Cause, Failure
 from tranche_executor.arklet.wire import Bizzes
 from tranche_executor.core import entry
-from tranche_executor.core.step import Change, Done, Failed, Install, Switch, Uninstall
+from tranche_executor.core.step import Change, Done, Failed, Install, Kept, Switch, Uninstall
 
 LATER = NOW + timedelta(hours=1)
 OLD = Serving(version="1.0.0", revision=1)
@@ -253,6 +253,18 @@ def test_a_base_that_answers_again_lets_its_operation_go_on(ready: bool) -> None
 
 
 # --- ended ---
+
+
+def test_what_was_left_alone_is_noted_as_it_is_seen() -> None:
+    seen = bizzes(("1.0.0", ACTIVE), ("orders", "3.0.0", ACTIVE))
+    after = entry.ended(record(), claim("install"), TARGET, Kept("1.0.0"), seen, ready=True, now=LATER)
+    assert noted(after).state == "unchanged"
+    assert noted(after).message == "cart:1.0.0 serves already, and nothing may be taken down for this"
+    assert {name: (one.version, one.revision, one.state) for name, one in after.modules.items()} == {
+        "cart": ("1.0.0", 0, "available"),
+        "orders": ("3.0.0", 0, "available"),
+    }
+    assert (after.ready, after.observed_at) == (True, LATER)
 
 
 def end(before: PodRecord, how: entry.End, there: Bizzes | None, **claimed: Any) -> PodRecord:

@@ -41,6 +41,7 @@ from tranche_executor.core.step import (
     Done,
     Failed,
     Install,
+    Kept,
     Step,
     Switch,
     Uninstall,
@@ -70,6 +71,35 @@ def failed(step: Step) -> Failure:
     assert isinstance(step, Failed)
     assert step.reason == "InstallFailed"
     return step.failure
+
+
+# --- what nobody counted with ---
+
+
+@pytest.mark.parametrize("op", ["install", "replace"])
+@pytest.mark.parametrize("there", [("1.0.0", ACTIVE), ("2.0.0", ACTIVE)])
+def test_what_serves_is_not_taken_down_where_the_budget_does_not_know_of_it(op: str, there: Any) -> None:
+    assert bringing("", None, there, modules={}, op=op, costs=False) == Kept(there[0])
+    assert bringing("", None, there, modules={}, op=op, costs=True) == Uninstall("cart", there[0])
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        ([("1.0.0", IDLE)], Uninstall("cart", "1.0.0")),
+        ([("2.0.0", BROKEN)], Uninstall("cart", "2.0.0", "clear")),
+        ([("1.0.0", ACTIVE), ("2.0.0", BROKEN)], Uninstall("cart", "2.0.0", "clear")),
+        ([("1.0.0", ACTIVE), ("1.5.0", ACTIVE)], Uninstall("cart", "1.0.0")),
+    ],
+)
+def test_what_does_not_serve_alone_may_be_taken_away(there: Any, expected: Step) -> None:
+    assert bringing("", None, *there, modules={}, op="install", costs=False) == expected
+
+
+def test_the_old_version_retires_beside_the_new_one() -> None:
+    both = [("1.0.0", ACTIVE), ("2.0.0", ACTIVE)]
+    step = bringing("install:2.0.0", Succeeded(), *both, beside=True, costs=False)
+    assert step == Uninstall("cart", "1.0.0", "retire")
 
 
 # --- what the record says of this operation ---

@@ -42,7 +42,7 @@ from tranche_executor.core.fence import (
 from tranche_executor.core.observation import Silence
 from tranche_executor.core.operation import Situation, decide, settled_by_sight
 from tranche_executor.core.pod import PodKey
-from tranche_executor.core.step import Change, Done, Failed, Switch, Wait, word_of
+from tranche_executor.core.step import Change, Done, Failed, Kept, Switch, Wait, word_of
 from tranche_executor.hold import Hold, LetGo
 from tranche_executor.records import Records
 
@@ -185,7 +185,7 @@ class Operating:
             return await self._end(entry.Unreachable(stranger), None)
         step = decide(self._situation(seen))
         match step:
-            case Done() | Failed():
+            case Done() | Failed() | Kept():
                 return await self._end(step, seen)
             case Wait(what):
                 if self._overdue():

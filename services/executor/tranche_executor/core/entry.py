@@ -16,6 +16,7 @@ from tranche_executor.core.step import (
     Change,
     Done,
     Failed,
+    Kept,
     Switch,
     Uninstall,
     request_id,
@@ -35,7 +36,7 @@ class Withdrawn:
     """The claim was withdrawn before anything was sent."""
 
 
-End = Done | Failed | Unreachable | Withdrawn
+End = Done | Failed | Kept | Unreachable | Withdrawn
 
 
 def begun(record: PodRecord, claim: Claim, *, epoch: str, holder: str, now: datetime) -> PodRecord:
@@ -117,6 +118,12 @@ def ended(
             return record.but(
                 operation=operation, ready=False, reason="PodUnreachable", message=message, observed_at=now
             )
+        case Kept(version):
+            seen = bizzes or Bizzes()
+            message = f"{claim.module}:{version} serves already, and nothing may be taken down for this"
+            operation = noted.but(state="unchanged", message=message, open=(), since=now)
+            modules = _seen(record, seen, now)
+            return answered(record, ready, seen).but(operation=operation, modules=modules, observed_at=now)
         case Done() | Failed():
             seen = bizzes or Bizzes()
             entry = _entry_at_end(record.modules.get(claim.module), claim, content, end, seen, now)
@@ -275,7 +282,12 @@ def _failed(
 
 def _others(record: PodRecord, claim: Claim, bizzes: Bizzes, now: datetime) -> dict[str, ModuleEntry]:
     """The other modules of the pod as they are seen."""
-    names = (record.modules.keys() | {biz.name for biz in bizzes.bizzes}) - {claim.module}
+    return {name: entry for name, entry in _seen(record, bizzes, now).items() if name != claim.module}
+
+
+def _seen(record: PodRecord, bizzes: Bizzes, now: datetime) -> dict[str, ModuleEntry]:
+    """The modules of the pod as they are seen."""
+    names = record.modules.keys() | {biz.name for biz in bizzes.bizzes}
     return {
         name: entry
         for name in sorted(names)

@@ -22,6 +22,7 @@ from tranche_executor.core.step import (
     Done,
     Failed,
     Install,
+    Kept,
     Step,
     Switch,
     Uninstall,
@@ -67,7 +68,7 @@ def decide(now: Situation) -> Step:
     starting = next((biz for biz in now.bizzes.bizzes if biz.state is BizState.RESOLVED), None)
     if starting is not None:
         return Wait(f"{starting.name}:{starting.version} is starting")
-    return _within_attempts(now, _wanted(now))
+    return _within_attempts(now, _paid(now, _wanted(now)))
 
 
 def _wanted(now: Situation) -> Step:
@@ -80,6 +81,15 @@ def _wanted(now: Situation) -> Step:
             return _bring(now, now.content) if now.content else _unknown_content(now)
         case _:
             assert_never(now.claim.op)
+
+
+def _paid(now: Situation, step: Step) -> Step:
+    """The step, unless it takes down the only version that serves under a claim that the budget does not know of:
+    the claim was made by a view that had forgotten it, or that it came since."""
+    if now.claim.costs or now.claim.op == "remove" or not isinstance(step, Uninstall) or step.word == "undo":
+        return step
+    serving = [biz.version for biz in now.bizzes.of(now.module) if biz.state is BizState.ACTIVATED]
+    return Kept(step.version) if serving == [step.version] else step
 
 
 def _within_attempts(now: Situation, step: Step) -> Step:

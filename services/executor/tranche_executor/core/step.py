@@ -66,7 +66,15 @@ class Failed:
     reason: Literal["InstallFailed", "UninstallFailed"] = "InstallFailed"
 
 
-Step = Change | Wait | Done | Failed
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What serves here could only be brought to the claim by taking it down, and the claim did not count with that:
+    it is left as it is, for the scheduler to decide again."""
+
+    version: str
+
+
+Step = Change | Wait | Done | Failed | Kept
 
 
 def written(change: Change) -> str:
