@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from tranche.bus.port import Delivery
+from tranche.contract import subjects
 from tranche.contract.names import untoken
 from tranche.errors import TrancheError
 from tranche.service import Service
@@ -14,7 +15,8 @@ from tranche_planner.desk import Desk
 
 SWEEP_S = 30.0
 STEP_S = 0.5
-RARELY_S = 3600.0
+RARELY_S = 600.0
+SAID = (subjects.PLANS, subjects.STATUS)
 
 
 class WakeUps:
@@ -45,14 +47,16 @@ class _Look:
 
 
 class Sweep:
-    """Looks at every document that changed since the last time or is being rolled out, and once in a while at
-    all others."""
+    """Looks at every document that changed since the last time or is being rolled out, and once in a while, or
+    when what was said of them is forgotten, at all others."""
 
     def __init__(self, desk: Desk, service: Service) -> None:
         self._desk = desk
         self._service = service
         self._clock = service.runtime.clock
         self._looks: dict[tuple[str, str], _Look] = {}
+        self._ends: dict[str, int] = {}
+        """Where each stream that we say things on ended when it was last looked at."""
         self._log = structlog.get_logger()
 
     async def run(self) -> None:
@@ -68,6 +72,9 @@ class Sweep:
                 await self._clock.sleep(STEP_S)
 
     async def _once(self) -> None:
+        if await self._forgotten():
+            self._log.warning("the broker has forgotten what was said: it is said again")
+            self._looks.clear()
         places = await self._desk.store.names()
         for place in places:
             if self._service.stopping.asked:
@@ -81,6 +88,14 @@ class Sweep:
                 self._log.exception("a deployment was left for the next sweep", deployment=place)
         for place in self._looks.keys() - set(places):
             del self._looks[place]
+
+    async def _forgotten(self) -> bool:
+        """Whether a stream ends before where it ended already."""
+        states = {name: await self._desk.bus.state(name) for name in SAID}
+        ends = {name: state.last_sequence for name, state in states.items()}
+        shrunk = any(ends[name] < end for name, end in self._ends.items())
+        self._ends = ends
+        return shrunk
 
     async def _look(self, place: tuple[str, str]) -> None:
         last = self._looks.get(place)
