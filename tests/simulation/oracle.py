@@ -1,6 +1,7 @@
 """Judges every moment by what the bases did; the bus is read only to know what was promised (design 7.2).
 
-S1 to S8, S10 and S11 are judged as things happen, S9 and the liveness rules at the end (``ending.py``).
+S1 to S11 are judged as things happen, V5 from time to time (``stillness.py``), the other liveness rules at the end
+(``ending.py``).
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ POOLS_STREAM = subjects.bucket_stream(subjects.POOLS)
 DOCUMENTS_STREAM = subjects.bucket_stream(subjects.DOCUMENTS)
 LIMIT_LAG_S = 60.0
 """A limit that was lowered counts only once every view may have heard of it."""
+
+ON_THE_WAY_S = 6.0
+"""What was allowed before the broker forgot may reach a base so long afterwards: a hold of 4 s, a call of 2 s."""
+ASLEEP_S = 12.0
+"""And so much longer where the executor that sends it was frozen."""
 
 Name = tuple[str, str]
 """Namespace and deployment."""
@@ -103,6 +109,9 @@ class Oracle:
         """When the first replica of a generation's batch was disturbed."""
         self.finished: dict[tuple[Name, int, int], float] = {}
         """When the first disturbance of a rollout's batch was over; by the rollout's first generation."""
+        self.forgot_at: float | None = None
+        self.used: dict[tuple[str, str, str, int], Claim] = {}
+        """The claims under which bases were disturbed, as ``claims``."""
         self.replaced = 0
         self.generations: dict[Name, int] = defaultdict(int)
         self.observed: dict[Name, tuple[int, int]] = {}
@@ -136,6 +145,18 @@ class Oracle:
         """A base restarts in place; with a process frozen that may be in the middle of a call."""
         if uid in self.seats and any(process.frozen for process in self.world.processes()):
             self.seats[uid].freezes += 1
+
+    def forgets(self) -> None:
+        """The broker loses what it had acknowledged."""
+        self.forgot_at = self.now
+        self.world.air.counts["broker forgot"] += 1
+
+    def _lenient(self) -> bool:
+        """Whether what reaches a base now may have been allowed by what is forgotten."""
+        if self.forgot_at is None:
+            return False
+        asleep = ASLEEP_S if self.world.air.counts["fault freeze executor"] else 0.0
+        return self.now < self.forgot_at + ON_THE_WAY_S + asleep
 
     def confirmed(self, name: Name, generation: int, batch: int) -> None:
         """Somebody is about to confirm it."""
@@ -232,8 +253,12 @@ class Oracle:
         record = self._stored(PodRecord, subjects.AVAILABILITY, subjects.record(*seat.key))
         held = ledger.claims.get(seat.key.pod) if ledger is not None else None
         operation = record.operation if record is not None else None
-        if self.rules.forgetful:
-            claim = self._claim_of(seat, command) or held
+        # A claim that is not there any more is one of lost history: nothing may begin under it (S8).
+        rule = "S2" if self.forgot_at is None else "S8"
+        self._judge_token(seat, command, what)
+        if self._lenient():
+            claim = meant or held
+            self.excused["S8"] += held is None or claim != held
         elif command.request_id is None:
             claim = held
             counts = self.world.air.counts
@@ -242,18 +267,18 @@ class Oracle:
                 # only says again which of two versions serves.
                 self.excused["late switch"] += 1
             elif held is None:
-                self.broken("S2", f"{what} without a claim")
+                self.broken(rule, f"{what} without a claim")
         else:
             epoch, token, _, _ = command.request_id.rsplit("-", 3)
             claim = held
             if ledger is None or held is None or (ledger.epoch, held.token) != (epoch, int(token)):
-                self.broken("S2", f"{what} without its claim in the ledger: {held and held.token}")
+                self.broken(rule, f"{what} without its claim in the ledger: {held and held.token}")
             elif operation is None or operation.token != int(token):
-                self.broken("S2", f"{what} without a record of it: {operation and operation.token}")
+                self.broken(rule, f"{what} without a record of it: {operation and operation.token}")
             elif command.request_id not in operation.open:
-                self.broken("S2", f"{what} under an id the record does not name: {operation.open}")
+                self.broken(rule, f"{what} under an id the record does not name: {operation.open}")
             elif operation.over:
-                self.broken("S2", f"{what} after its record said {operation.state}")
+                self.broken(rule, f"{what} after its record said {operation.state}")
             elif held.uid != seat.uid:
                 self.broken("S2", f"{what} under a claim on pod {held.uid}, this is {seat.uid}")
         if claim is None:
@@ -262,6 +287,18 @@ class Oracle:
             self.broken("S10", f"{what} under a claim for {claim.module}")
         seat.tokens[claim.token] = claim
         self._judge_gates(seat, claim, what)
+
+    def _judge_token(self, seat: Seat, command: Command, what: str) -> None:
+        """S8: a ledger that was forgotten gives no token twice."""
+        claim = self._claim_of(seat, command)
+        if claim is None or command.request_id is None:
+            return
+        epoch, token, _, _ = command.request_id.rsplit("-", 3)
+        before = self.used.setdefault((*seat.key.pool, epoch, int(token)), claim)
+        if (before.pod, before.op, before.module, before.revision) != (
+            *(claim.pod, claim.op, claim.module, claim.revision),
+        ):
+            self.broken("S8", f"{what}: token {token} was {before.op} on {before.pod} before")
 
     def _judge_gates(self, seat: Seat, claim: Claim, what: str) -> None:
         """S5: nothing of an earlier batch runs. S6: confirmed, and not too early."""

@@ -149,6 +149,7 @@ class Striker:
             self._cut(slot, 0.5)
         for name in self._dice.sample(names, 1 + int(self._dice.random() * len(names))):
             last = streams[name].last_sequence
+            self._oracle.forgets()
             streams[name].lose(max(1, last - 1 - int(self._dice.random() ** 2 * 12)))
         return True
 

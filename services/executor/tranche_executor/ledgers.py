@@ -21,7 +21,8 @@ class Ledgers:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._next: dict[PoolKey, asyncio.Future[Ledger | None]] = {}
-        self._newest: dict[PoolKey, tuple[int, Ledger]] = {}
+        self._newest: dict[PoolKey, tuple[bytes, Ledger]] = {}
+        """By what was stored, not by its sequence: a broker that forgot gives numbers out again."""
         self._turns: defaultdict[PoolKey, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def read(self, pool: PoolKey) -> Ledger | None:
@@ -61,12 +62,12 @@ class Ledgers:
         stored = await self._bus.last(_STREAM, subjects.key(subjects.POOLS, *pool))
         if stored is None:
             return None
-        sequence, ledger = self._newest.get(pool, (0, None))
-        if ledger is None or sequence != stored.sequence:
+        data, ledger = self._newest.get(pool, (b"", None))
+        if ledger is None or data != stored.data:
             # A thousand claims take ten milliseconds to decode, and most reads find what the last one found.
             try:
                 ledger = decode_at(Ledger, stored.data, stored.subject, home_of_ledger)
             except ValueError as error:
                 raise Refused(f"{stored.subject} holds no ledger that can be read: {error}") from error
-            self._newest[pool] = (stored.sequence, ledger)
+            self._newest[pool] = (stored.data, ledger)
         return ledger

@@ -41,7 +41,8 @@ class WakeUps:
 class _Look:
     """When a document was looked at, and how it was."""
 
-    sequence: int
+    nonce: str
+    """Of that writing: a broker that forgot gives sequences out again."""
     at: float
     busy: bool
 
@@ -101,10 +102,10 @@ class Sweep:
         last = self._looks.get(place)
         if last is not None and not last.busy and self._clock.monotonic() - last.at < RARELY_S:
             held = await self._desk.store.load(*place)
-            if held is None or held.sequence == last.sequence:
+            if held is None or held.value.nonce == last.nonce:
                 return
         held = await self._desk.repair(place)
         if held is not None:
             document = held.value
             busy = not document.rollout.over or document.frozen is not None or bool(document.evict)
-            self._looks[place] = _Look(held.sequence, self._clock.monotonic(), busy)
+            self._looks[place] = _Look(held.value.nonce, self._clock.monotonic(), busy)
