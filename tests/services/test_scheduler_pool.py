@@ -24,7 +24,7 @@ from tranche.errors import Conflict
 from tranche.runtime import system_runtime, wait_until
 from tranche.service import Service, Stopping
 from tranche.streams import EXECUTOR_TASKS, STREAMS
-from tranche_scheduler import keeper
+from tranche_scheduler import keeper, owner
 from tranche_scheduler.owner import Owner
 
 pytestmark = pytest.mark.nats
@@ -418,6 +418,20 @@ async def test_what_the_broker_forgot_under_a_scheduler_that_rests_is_noticed(
         await stage.wait_ledger(lambda ledger: ledger.frozen is None and ledger.counter > answer.updated)
         await stage.tell(plan(replicas=3, max_unavailable=1))
         await stage.wait_progress(lambda said: said.updated_available == 3 and said.moving == 0)
+
+
+async def test_claims_of_a_deployment_that_was_forgotten_leave(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, "ORPHANS_S", 0.3)
+    await stage.pods(2, revision=1)
+    async with stage.scheduler("scheduler-1"):
+        await stage.tell(plan(replicas=2, max_unavailable=1))
+        ledger = await stage.wait_ledger(lambda ledger: len(ledger.claims) == 1)
+    await stage.bus.purge(subjects.PLANS, subjects.plan("shop", "web", "cart"))
+    async with stage.scheduler("scheduler-2"), stage.executor():
+        after = await stage.wait_ledger(lambda ledger: not ledger.claims)
+    assert (after.epoch, after.counter) == (ledger.epoch, ledger.counter)
 
 
 async def test_a_pool_whose_plans_are_finished_is_let_go(stage: Stage) -> None:

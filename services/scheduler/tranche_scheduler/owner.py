@@ -12,16 +12,18 @@ from tranche.contract.plan import Plan
 from tranche.errors import TrancheError
 from tranche.runtime import Group, Task
 from tranche.service import Service
-from tranche_scheduler.core.pool import finished
 from tranche_scheduler.core.rehearsal import Snapshot
 from tranche_scheduler.keeper import Keeper
 from tranche_scheduler.metrics import Metrics
 from tranche_scheduler.previews import Previews
+from tranche_scheduler.store import PoolStore
 
 FOLLOW_S = 5.0
 LEASES_S = 0.5
 """Leases that ended without anybody saying so are noticed after this long."""
 PAUSE_S = 0.25
+ORPHANS_S = 30.0
+"""How often it is looked for claims in pools that have no plan: their deployments were forgotten."""
 
 log = structlog.get_logger()
 
@@ -47,6 +49,7 @@ class Owner:
                 group.spawn(self._spread.run(), name="leases"),
                 group.spawn(self._follow_plans(), name="plans"),
                 group.spawn(self._assign(group), name="pools"),
+                group.spawn(self._adopt(), name="orphans"),
                 group.spawn(Previews(self._bus, self._runtime, self._snapshot).run(), name="previews"),
             ]
             await self._service.stopping.wait()
@@ -94,6 +97,31 @@ class Owner:
         if key in self._keepers:
             self._keepers[key][0].tell(plan)
 
+    async def _adopt(self) -> None:
+        """Look after pools that no plan names any more while somebody may be at work there."""
+        while True:
+            await self._runtime.clock.sleep(ORPHANS_S * self._runtime.dice.uniform(0.8, 1.2))
+            try:
+                for key in await self._orphans():
+                    log.warning("a pool has claims and no plan", namespace=key[0], base=key[1])
+                    self._plans.setdefault(key, {})
+                    self._settled.discard(key)
+                self._want()
+            except TrancheError as error:
+                log.info("pools without plans are looked for again later", error=str(error))
+
+    async def _orphans(self) -> list[Key]:
+        stream = subjects.bucket_stream(subjects.POOLS)
+        keys = subjects.read_keys(await self._bus.subjects(stream, f"{subjects.key(subjects.POOLS)}.>"))
+        found: list[Key] = []
+        for namespace, base in (key for key in keys if len(key) == 2):
+            if self._plans.get((namespace, base)):
+                continue
+            ledger = (await PoolStore(self._bus, self._runtime, namespace, base).read_ledger()).value
+            if ledger.claims or ledger.frozen is not None:
+                found.append((namespace, base))
+        return found
+
     def _want(self) -> None:
         self._spread.want(self._plans.keys() - self._settled)
 
@@ -116,9 +144,9 @@ class Owner:
 
     async def _keep(self, key: Key, keeper: Keeper) -> None:
         log.info("looking after a pool", namespace=key[0], base=key[1])
-        seen: dict[str, Plan] = {}
+        seen: dict[str, Plan] | None = None
         # A plan may come while the keeper winds down: then it goes on.
-        while seen != self._plans[key] or not all(map(finished, seen.values())):
+        while seen != self._plans[key]:
             seen = dict(self._plans[key])
             await keeper.run(list(seen.values()))
         self._settled.add(key)
