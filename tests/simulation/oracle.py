@@ -82,8 +82,6 @@ class Rules:
 
     ungated: frozenset[Name] = frozenset()
     """Deployments whose gates people opened in ways that are not followed here."""
-    forgetful: bool = False
-    """The broker loses acked writes: what was durable may be gone."""
 
 
 class Oracle:
@@ -150,6 +148,11 @@ class Oracle:
         """The broker loses what it had acknowledged."""
         self.forgot_at = self.now
         self.world.air.counts["broker forgot"] += 1
+
+    @property
+    def forgot(self) -> bool:
+        """Whether the broker has lost acknowledged writes: what was durable may be gone."""
+        return self.forgot_at is not None
 
     def _lenient(self) -> bool:
         """Whether what reaches a base now may have been allowed by what is forgotten."""
@@ -254,11 +257,12 @@ class Oracle:
         held = ledger.claims.get(seat.key.pod) if ledger is not None else None
         operation = record.operation if record is not None else None
         # A claim that is not there any more is one of lost history: nothing may begin under it (S8).
-        rule = "S2" if self.forgot_at is None else "S8"
+        rule = "S8" if self.forgot else "S2"
         self._judge_token(seat, command, what)
         if self._lenient():
             claim = meant or held
-            self.excused["S8"] += held is None or claim != held
+            if held is None or claim != held:
+                self.excused["on its way when the broker forgot"] += 1
         elif command.request_id is None:
             claim = held
             counts = self.world.air.counts
@@ -283,7 +287,7 @@ class Oracle:
                 self.broken("S2", f"{what} under a claim on pod {held.uid}, this is {seat.uid}")
         if claim is None:
             return
-        if claim.module != command.module and not (self.rules.forgetful and claim.op == "observe"):
+        if claim.module != command.module and not (self.forgot and claim.op == "observe"):
             self.broken("S10", f"{what} under a claim for {claim.module}")
         seat.tokens[claim.token] = claim
         self._judge_gates(seat, claim, what)
@@ -308,7 +312,7 @@ class Oracle:
             return
         self.begun[batch] = self.now
         document = self.documents.get(name)
-        if claim.batch < 2 or document is None or self.rules.forgetful:
+        if claim.batch < 2 or document is None or self.forgot:
             return
         for other in self.seats.values():
             for command in other.running:
@@ -451,7 +455,7 @@ class Oracle:
     def _accepted(self, name: Name, document: Document) -> None:
         """S9: an event counts once, however often it is delivered."""
         before = self.documents.get(name)
-        if before is None or self.rules.forgetful or document.generation <= before.generation:
+        if before is None or self.forgot or document.generation <= before.generation:
             return
         if document.generation > before.generation + 1 or document.last_wish == before.last_wish:
             self.broken(
@@ -470,7 +474,7 @@ class Oracle:
             old = known.get(pod)
             if old is None or old.token != claim.token:
                 self._taken(ledger, claim)
-        if self.rules.forgetful:
+        if self.forgot:
             return
         for pod, old in known.items():
             new = ledger.claims.get(pod)
@@ -503,7 +507,7 @@ class Oracle:
         if plan is None:
             return
         self.under[pool, claim.token] = plan
-        if self.rules.forgetful or claim.op == "observe":
+        if self.forgot or claim.op == "observe":
             return
         view = self._view(pool, ledger.seen)
         in_work = {
@@ -573,7 +577,7 @@ class Oracle:
                 "S11", f"status of {'/'.join(name)}: Healthy with {status['unavailable']} unavailable"
             )
         revision, observed = self.observed.get(name, (0, 0))
-        if not self.rules.forgetful and status["documentRevision"] < revision:
+        if not self.forgot and status["documentRevision"] < revision:
             self.broken("S11", f"status of {'/'.join(name)} went back from document {revision}")
         self.observed[name] = status["documentRevision"], max(observed, status["observedGeneration"])
 

@@ -10,11 +10,13 @@ PRUNE_AT = 128
 
 
 class Process:
-    """Whose callbacks a loop may run. ``kind``: planner, scheduler or executor; ``instance``: unique for ever."""
+    """Whose callbacks a loop may run. ``kind``: planner, scheduler or executor; ``instance``: unique for ever.
+    ``newer``: of the next release."""
 
-    def __init__(self, kind: str, instance: str) -> None:
+    def __init__(self, kind: str, instance: str, *, newer: bool = False) -> None:
         self.kind = kind
         self.instance = instance
+        self.newer = newer
         self.alive = True
         self.frozen = False
         self.parked: list[Any] = []

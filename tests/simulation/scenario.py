@@ -67,6 +67,8 @@ class Scenario:
     lasts_s: float
     install_s: float
     forgetful: bool
+    newer: float = 0.0
+    """How likely each process is one of the next release, 0 to 1: both are there at once."""
 
     @property
     def line(self) -> str:
@@ -97,7 +99,7 @@ def draw(seed: str) -> Scenario:
     pools = tuple(_pool(dice, index) for index in range(1 if dice.random() < 0.85 else 2))
     people = _people(dice, pools)
     lasts_s = 2.0 + dice.random() ** 2 * 20.0
-    forgetful = dice.random() < 0.04
+    forgetful = dice.random() < 0.1
     rough = dice.random()
     return Scenario(
         seed=seed,
@@ -113,6 +115,7 @@ def draw(seed: str) -> Scenario:
         lasts_s=lasts_s,
         install_s=dice.choice((0.0, 0.01, 0.05, 0.05, 0.3, 1.5)),
         forgetful=forgetful,
+        newer=0.5 if dice.random() < 0.25 else 0.0,
     )
 
 
@@ -124,7 +127,8 @@ def branched(scenario: Scenario, seed: str, now: float, left: dict[str, tuple[De
     dice = random.Random(f"{seed}/scenario")
     lasts_s = now + 0.5 + dice.random() ** 2 * 3.0
     rough = dice.random()
-    strikes = _strikes(dice, lasts_s - now + 0.3, forgetful=False) if rough > 0.1 else ()
+    forgets = scenario.forgetful and dice.random() < 0.5
+    strikes = _strikes(dice, lasts_s - now + 0.3, forgets) if rough > 0.1 else ()
     return replace(
         scenario,
         seed=seed,

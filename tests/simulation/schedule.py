@@ -107,8 +107,9 @@ class Play:
         self.scenario = scenario
         world = World(scenario.seed, limits=LIMITS, catalogue=Catalogue(no_web=frozenset(QUIET)))
         world.air.log = [] if log else None
+        world.newer = scenario.newer
         self.world = world
-        self.oracle = Oracle(world, Rules(ungated=_ungated(scenario), forgetful=scenario.forgetful))
+        self.oracle = Oracle(world, Rules(ungated=_ungated(scenario)))
         self._living = world.living()
         self._stage = Stage.FAULTS
         self._ends_at = self._looks_at = 0.0

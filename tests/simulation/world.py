@@ -21,6 +21,7 @@ from tests.simulation.pods import Inventory, SimPods
 from tests.simulation.ports import EPOCH, SimClock, sim_runtime
 from tests.simulation.process import PROCESS, Process
 from tests.simulation.reading import remembered
+from tests.simulation.releases import mixed
 from tranche.brokertime import BrokerClock
 from tranche.bus.memory import MemoryBroker, MemoryBus
 from tranche.client.client import Client
@@ -73,6 +74,8 @@ class World:
     graves: list[Process] = field(default_factory=list)
     deaths: list[str] = field(default_factory=list)
     """Processes that ended without being killed, and why."""
+    newer: float = 0.0
+    """How likely a process is one of the next release, 0 to 1."""
     restart_s: float | None = RESTART_S
     """After so long a supervisor starts what was killed; None: nobody does."""
 
@@ -83,6 +86,7 @@ class World:
         self.clock = SimClock(self.loop)
         self.broker = MemoryBroker(self.clock)
         self.jitter = random.Random(f"{self.seed}/jitter")
+        self.releases = random.Random(f"{self.seed}/releases")
         self._names = 0
         self._spawned: list[asyncio.Task[None]] = []
 
@@ -95,7 +99,7 @@ class World:
     @contextmanager
     def living(self) -> Iterator[None]:
         """While it lives, its loop is the running one."""
-        with self.loop, remembered():
+        with self.loop, remembered(), mixed():
             try:
                 yield
             finally:
@@ -113,7 +117,10 @@ class World:
     def boot(self, slot: Slot) -> None:
         """A process starts, with nothing remembered."""
         slot.lives += 1
-        process = Process(slot.kind, f"{slot.kind}-{slot.number}.{slot.lives}")
+        newer = self.newer > 0 and self.releases.random() < self.newer
+        process = Process(slot.kind, f"{slot.kind}-{slot.number}.{slot.lives}", newer=newer)
+        if newer:
+            self.air.counts["of the next release"] += 1
         slot.process = process
         slot.clock = SimClock(self.loop)
         self.air.note("boot", process.instance)
