@@ -217,6 +217,8 @@ class HeartbeatPods:
         elif known is not None and same:
             if not known.recorded:
                 self._take(Known(known.pod, known.heard_at, recorded=True))
+        elif known is not None and not known.recorded and self._unheard_s(known) < MISSED_S:
+            return  # what was asked here just now is written next, over this
         elif record.source == HEARTBEAT and len(self._known) < MOST_PODS:
             self._take(Known(Pod(key, record.uid, record.address, source=HEARTBEAT), None, recorded=True))
 
