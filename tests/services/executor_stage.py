@@ -126,6 +126,7 @@ class Stage:
         ledger = held.value if held else Ledger(namespace=POOL[0], base=POOL[1], epoch="epoch0")
         self.tokens += 1
         module = changes.pop("module", "cart")
+        changes.setdefault("costs", op in ("replace", "remove") and not changes.get("beside", False))
         claim = Claim(
             pod=pod,
             uid=changes.pop("uid", f"{pod}@{self.fleet[pod].address}"),

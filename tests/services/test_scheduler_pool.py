@@ -420,6 +420,22 @@ async def test_what_the_broker_forgot_under_a_scheduler_that_rests_is_noticed(
         await stage.wait_progress(lambda said: said.updated_available == 3 and said.moving == 0)
 
 
+async def test_who_says_an_older_plan_is_told_what_is_known(stage: Stage) -> None:
+    await stage.pods(1, revision=1)
+    async with stage.scheduler(), stage.executor():
+        for _ in range(3):
+            newest = await stage.tell(plan(replicas=1, max_unavailable=1, nonce="known"))
+        answer = await stage.wait_progress(
+            lambda said: said.plan_revision == newest.revision and not said.moving
+        )
+        assert answer.plan_nonce == "known"
+        await stage.bus.purge(subjects.PROGRESS, subjects.progress("shop", "cart"))
+        stage._told = 0
+        await stage.tell(plan(replicas=1, max_unavailable=1, nonce="of one who forgot"))
+        again = await stage.wait_progress(lambda said: True)
+        assert (again.plan_revision, again.plan_nonce) == (newest.revision, "known")
+
+
 async def test_claims_of_a_deployment_that_was_forgotten_leave(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,6 +84,17 @@ def test_a_pod_that_was_emptied_is_a_place_for_the_next_that_is_to_be() -> None:
     assert case.plan.evict == ()
 
 
+def test_an_answer_to_a_forgotten_plan_of_the_same_number_is_no_answer() -> None:
+    case = Case(pods=2)
+    case.apply("1.0.0", replicas=2)
+    case.document = case.it.but(plan=case.plan.but(nonce="ours"))
+    revision = case.plan.revision
+    case.see(case.counts(plan_nonce="another's", generation=1))
+    assert (case.plan.revision, case.status.observed_generation) == (revision + 1, 0)
+    case.see(case.counts(plan_nonce="", generation=1))  # by a release that tells none
+    assert case.status.observed_generation == 1
+
+
 def test_what_is_not_there_and_what_is_not_at_the_version_are_told_apart() -> None:
     case = Case(pods=2)
     case.apply("1.0.0", replicas=2)

@@ -216,6 +216,38 @@ def test_signs_of_lost_history_freeze_the_pool(sign: str) -> None:
     assert [claim.op for claim in result.claims] == ["replace"], "it goes on in the very same round"
 
 
+def test_a_claimed_pod_without_a_record_is_a_sign_of_lost_history() -> None:
+    """A peer counts the pods it knows: one that is down and forgotten would be missed by nobody."""
+    before = Pool(*old("a", "b", "c"))
+    before.tell(plan(replicas=ALL, max_unavailable=1))
+    (down,) = before.round().claims
+    assert down.pod == "a"
+
+    pool = Pool(*old("b", "c"))
+    pool.ledger = before.ledger.but(seen=0)
+    pool.view.fold_claims(pool.ledger.claims)
+    pool.tell(plan(replicas=ALL, max_unavailable=1))
+    assert isinstance(play(pool.view, pool.ledger, 100, NOW, caught_up=False), Round), "it may be on its way"
+    pool.view.fold_claims(pool.ledger.claims)
+    assert {(claim.pod, claim.op) for claim in pool.round(caught_up=True).claims} == {
+        ("b", "observe"),
+        ("c", "observe"),
+    }
+    assert pool.ledger.frozen is not None
+    assert pool.ledger.frozen.reason == "a is claimed, and nothing is known of it"
+    for pod in "bc":
+        pool.end(pod)
+    assert pool.round(caught_up=True).claims == ()
+    assert pool.ledger.frozen is not None, "the others have answered, this one has not"
+
+    pool.put(record("a", {"cart": entry(1)}))  # whoever got its task
+    pool.round(caught_up=True)
+    assert pool.ledger.claims["a"].token == down.token
+    pool.end("a", modules={"cart": entry(2)})
+    pool.round(caught_up=True)
+    assert pool.ledger.frozen is None
+
+
 def test_pods_that_do_not_answer_stay_claimed_alone() -> None:
     pool = Pool(*old("a"), *old("b", ready=False), record("c", operation=operation(9)))
     pool.tell(plan(replicas=2, max_unavailable=2))

@@ -201,6 +201,7 @@ class Desk:
     async def _save(self, held: Held[Document] | None, after: Document, *, again: bool) -> Held[Document]:
         before = held.value if held else None
         if held is None or after is not before:
+            after = self._marked(before, after)
             try:
                 held = await self.store.save(after, expect=held.sequence if held else 0)
             except Conflict:
@@ -208,6 +209,13 @@ class Desk:
                 raise
         await self._say(before, after, again=again)
         return held
+
+    def _marked(self, before: Document | None, after: Document) -> Document:
+        """With a nonce on a plan that is new."""
+        plan, last = after.plan, before.plan if before is not None else None
+        if plan is None or (last is not None and plan.revision == last.revision):
+            return after
+        return after.but(plan=plan.but(nonce=self.runtime.dice.nonce()))
 
     async def _say(self, before: Document | None, after: Document, *, again: bool) -> None:
         if after is before and not again:
@@ -220,7 +228,7 @@ class Desk:
             return
         raised = outrank(held.value, newest.plan, newest.document)
         if raised != held.value:
-            raised = settled(held.value, raised, self.now())
+            raised = self._marked(held.value, settled(held.value, raised, self.now()))
             await self.store.save(raised, expect=held.sequence)
             await self._said(None, raised, again=True)
 

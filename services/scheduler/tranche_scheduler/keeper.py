@@ -197,6 +197,8 @@ class _Pool:
         for plan in self._inbox.take_plans():
             if self._view.fold_plan(plan):
                 self._known[plan.name] = plan
+            else:
+                self._say_again(plan.name)
 
     async def _round(self) -> datetime | None:
         """Decide and write; when to look again."""
@@ -237,12 +239,15 @@ class _Pool:
         kept, held = await self._store.read_ledger(), self._held
         if kept.sequence < held.sequence or (0 < kept.sequence == held.sequence and kept.value != held.value):
             raise LostHistory(f"the ledger was written as {held.sequence}, and stands at {kept.sequence}")
-        self._store.doubt()
-        unanswered = [name for name, plan in self._view.plans.items() if not plan.complete]
-        for name in unanswered:
-            self._said.pop(name, None)
-        self._unsaid.update(unanswered)
+        self._say_again(*(name for name, plan in self._view.plans.items() if not plan.complete))
         return AUDIT_S
+
+    def _say_again(self, *names: str) -> None:
+        """What was said of these deployments may be forgotten."""
+        self._store.doubt()
+        for name in names:
+            self._said.pop(name, None)
+        self._unsaid.update(names)
 
     def _take(self, held: Held[Ledger]) -> None:
         self._held = held

@@ -91,6 +91,8 @@ class Owner:
         plans = self._plans.setdefault(key, {})
         known = plans.get(plan.name)
         if known is not None and known.revision >= plan.revision:
+            if known != plan and key in self._keepers:
+                self._keepers[key][0].tell(plan)  # what is known here may be unknown to whoever said this
             return
         plans[plan.name] = plan
         self._settled.discard(key)

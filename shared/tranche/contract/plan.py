@@ -64,5 +64,6 @@ class Plan(Message):
     complete: bool = False
     """The rollout is over (target is stable): failed replicas are tried for ever, backing off to 5 min."""
     nonce: str = ""
+    """Of this plan alone, given when it is kept; empty: by an older release."""
     seen_ledger: int = Field(default=0)
     """The newest ledger revision echoed by a progress the planner acted on (a sign of lost history)."""

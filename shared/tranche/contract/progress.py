@@ -39,6 +39,8 @@ class Progress(Message):
     name: str
     plan_revision: int
     """The plan it answers, noted in the ledger before (design 2.2)."""
+    plan_nonce: str = ""
+    """Of that plan: after lost history two plans may bear one number; empty: by an older release."""
     generation: int
     batch: int
     ledger_revision: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from tranche.contract.plan import Plan
 from tranche.contract.progress import Progress
 from tranche_planner.core.batches import Counts, releases
 from tranche_planner.core.deadline import ends, expired, overdue, risen
@@ -40,6 +41,8 @@ def observe(document: Document, progress: Progress, mark: Mark, now: datetime) -
         return document
     if progress.plan_revision > document.plan.revision:
         return outrank(document, progress.plan_revision)
+    if _of_another(document.plan, progress):
+        return document.but(plan=document.plan.but(revision=document.plan.revision + 1))
     failing = given_up(document) > 0
     document = risen(document, progress, now) if document.rollout.kind == "roll" else document
     document = document.but(
@@ -52,6 +55,12 @@ def observe(document: Document, progress: Progress, mark: Mark, now: datetime) -
         count = given_up(document)
         document = document.told("InstallFailed", words or f"{replicas(count)} failed and were given up")
     return advance(_mended(_replaced(document)), now)
+
+
+def _of_another(plan: Plan, progress: Progress) -> bool:
+    """Whether the counts answer another plan of the same number: one of the two was forgotten."""
+    known = bool(plan.nonce and progress.plan_nonce)
+    return known and plan.revision == progress.plan_revision and plan.nonce != progress.plan_nonce
 
 
 def outrank(document: Document, plan_revision: int, document_revision: int = 0) -> Document:

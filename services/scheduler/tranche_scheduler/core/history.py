@@ -27,6 +27,9 @@ def sign_of_loss(view: PoolView, ledger: Ledger, revision: int, *, caught_up: bo
         return (
             f"the stream of pod records ends at {view.position}, and the ledger has seen it at {ledger.seen}"
         )
+    # Only pods with a record are claimed, and it is kept for as long as a claim names it.
+    if caught_up and ledger.frozen is None and (unknown := _unknown(view, ledger)):
+        return f"{min(unknown)} is claimed, and nothing is known of it"
     return ""
 
 
@@ -62,13 +65,19 @@ def questions(view: PoolView, ledger: Ledger) -> tuple[Claim, ...]:
 
 
 def answered(view: PoolView, frozen: Frozen) -> bool:
-    """Whether every pod that answers at all has answered; the others stay claimed, alone."""
-    if next(_unasked(view, frozen), None) is not None:
+    """Whether every pod that answers at all has answered; the others stay claimed, alone. A claimed pod of which
+    nothing is known answers when an executor has its task: it writes what it finds, or that it is gone."""
+    if next(_unasked(view, frozen), None) is not None or any(view.record(pod) is None for pod in view.claims):
         return False
     return not any(
         claim.token > frozen.above and (record := view.record(pod)) is not None and record.ready
         for pod, claim in view.claims.items()
     )
+
+
+def _unknown(view: PoolView, ledger: Ledger) -> list[str]:
+    """Claimed pods without a record."""
+    return [pod for pod in ledger.claims if view.record(pod) is None]
 
 
 def _unasked(view: PoolView, frozen: Frozen) -> Iterator[PodRecord]:

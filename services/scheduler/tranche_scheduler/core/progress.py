@@ -40,6 +40,7 @@ def progress(
         base=plan.base,
         name=name,
         plan_revision=plan.revision,
+        plan_nonce=plan.nonce,
         generation=plan.generation,
         batch=plan.batch,
         ledger_revision=revision,
