@@ -122,7 +122,11 @@ class Desk:
     async def progress(self, progress: Progress, mark: Mark, *, again: bool) -> None:
         """Act on the scheduler's newest counts."""
         place = progress.namespace, progress.name
-        await self.change(place, partial(_observed, progress, mark), again=again)
+        held = await self.change(place, partial(_observed, progress, mark), again=again)
+        plan = held.value.plan if held is not None else None
+        if plan is not None and progress.plan_revision < plan.revision:
+            # Whoever saved the plan may not have come to say it, and what it followed from is not there any more.
+            await self.plans.see_to(plan)
 
     async def wake(self, place: tuple[str, str]) -> None:
         """Act on the time. The bell may ring early by another clock: then it is set again."""

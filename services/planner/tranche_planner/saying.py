@@ -28,6 +28,12 @@ class Plans:
         self._bus = bus
         self._said: OrderedDict[str, _Said] = OrderedDict()
 
+    async def see_to(self, plan: Plan) -> None:
+        """Publish the plan unless it was published here, or as new a one is there."""
+        last = self._said.get(subjects.plan(plan.namespace, plan.base, plan.name))
+        if last is None or last.revision < plan.revision:
+            await self.say(plan)
+
     async def say(self, plan: Plan) -> int:
         """Publish the plan unless as new a one is there; the newest plan revision known afterwards."""
         subject = subjects.plan(plan.namespace, plan.base, plan.name)
