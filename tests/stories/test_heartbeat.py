@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import random
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,29 +17,27 @@ from tranche.contract.status import Status
 pytestmark = pytest.mark.nats
 
 BASES = 4
+HEARING, DEAF = 9180, 9181
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on, all different."""
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in taken]
-    for one in taken:
-        one.close()
-    return ports
+def own_address() -> str:
+    """An address of this machine that nobody else listens on: a port that was free a moment ago may be taken."""
+    draw = random.SystemRandom()
+    return f"127.{draw.randrange(220, 250)}.{draw.randrange(256)}.{draw.randrange(1, 255)}"
 
 
 @pytest.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[Installation]:
     """Two executors; all heartbeats reach the first, as from a balancer that is stuck to it."""
-    hearing, deaf = free_ports(2)
-    beats = ("--heartbeat", f"http://127.0.0.1:{hearing}", "--heartbeat-seconds", "0.5")
+    host = own_address()
+    beats = ("--heartbeat", f"http://{host}:{HEARING}", "--heartbeat-seconds", "0.5")
     quick = {
-        "TRANCHE_HEARTBEAT_HOST": "127.0.0.1",
+        "TRANCHE_HEARTBEAT_HOST": host,
         "TRANCHE_HEARTBEAT_SILENCE": "2",
         "TRANCHE_OBSERVE_INTERVAL": "1",
     }
     async with installation(tmp_path, f"shop/web-base:{BASES}", fleet=beats) as here:
-        pods = (f"heartbeat:{hearing}", f"heartbeat:{deaf}")
+        pods = (f"heartbeat:{HEARING}", f"heartbeat:{DEAF}")
         await here.start(executors=2, pods=pods, environment=quick)
         yield here
 

@@ -7,43 +7,12 @@ from datetime import timedelta
 import pytest
 
 from tests.scheduler_oracle import NOW, content, entry, operation, plan, record
-from tranche.contract.ledger import MAX_CLAIMS, Ledger
+from tests.unit.scheduler_desk import Pool, said
+from tranche.contract.ledger import MAX_CLAIMS
 from tranche.contract.plan import ALL
 from tranche_scheduler.core.ledger import Round, Stale, play, proven_over
-from tranche_scheduler.core.pool import PoolView
 from tranche_scheduler.core.progress import progress
 from tranche_scheduler.core.retry import given_up
-
-
-class Pool:
-    """A pool and its ledger, played round by round."""
-
-    def __init__(self, *records, counter: int = 5) -> None:
-        self.view = PoolView()
-        self.ledger = Ledger(namespace="shop", base="web", epoch="e", counter=counter)
-        self.now = NOW
-        self.told = 0
-        for found in records:
-            self.put(found)
-
-    def put(self, found) -> None:
-        self.view.fold(found, self.view.position + 1)
-
-    def tell(self, told) -> None:
-        self.told += 1
-        self.view.fold_plan(told.but(revision=self.told))
-
-    def round(self, *, revision: int = 100, caught_up: bool = False) -> Round:
-        result = play(self.view, self.ledger, revision, self.now, caught_up=caught_up)
-        assert isinstance(result, Round)
-        self.ledger = result.ledger
-        self.view.fold_claims(self.ledger.claims)
-        return result
-
-    def end(self, pod: str, state: str = "done", modules=None) -> None:
-        claim, found = self.ledger.claims[pod], self.view.record(pod)
-        kept = found.modules if modules is None else modules
-        self.put(found.but(operation=operation(claim.token, state), modules=kept))
 
 
 def old(*names: str, **facts):
@@ -326,11 +295,6 @@ def test_a_replica_that_comes_back_under_a_wish_for_none_is_taken_away() -> None
         record("a", {"cart": entry(0, version="2.0.0")})
     )  # forgotten with its record, found again by asking
     assert [claim.op for claim in pool.round().claims] == ["remove"]
-
-
-def said(pool: Pool, name: str, result: Round):
-    plan_ = pool.view.plans[name]
-    return progress(pool.view, plan_, pool.ledger, 7, result.blocked.get(name), pool.now)
 
 
 def test_whose_pods_are_at_work_for_others_says_for_whom() -> None:

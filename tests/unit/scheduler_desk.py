@@ -1,0 +1,47 @@
+"""A pool and its ledger in the scheduler's pure core, played round by round."""
+
+from __future__ import annotations
+
+from tests.scheduler_oracle import NOW, operation
+from tranche.contract.ledger import Ledger
+from tranche.contract.progress import Progress
+from tranche_scheduler.core.ledger import Round, play
+from tranche_scheduler.core.pool import PoolView
+from tranche_scheduler.core.progress import progress
+
+
+class Pool:
+    """A pool and its ledger, played round by round."""
+
+    def __init__(self, *records, counter: int = 5) -> None:
+        self.view = PoolView()
+        self.ledger = Ledger(namespace="shop", base="web", epoch="e", counter=counter)
+        self.now = NOW
+        self.told = 0
+        for found in records:
+            self.put(found)
+
+    def put(self, found) -> None:
+        self.view.fold(found, self.view.position + 1)
+
+    def tell(self, told) -> None:
+        self.told += 1
+        self.view.fold_plan(told.but(revision=self.told))
+
+    def round(self, *, revision: int = 100, caught_up: bool = False) -> Round:
+        result = play(self.view, self.ledger, revision, self.now, caught_up=caught_up)
+        assert isinstance(result, Round)
+        self.ledger = result.ledger
+        self.view.fold_claims(self.ledger.claims)
+        return result
+
+    def end(self, pod: str, state: str = "done", modules=None) -> None:
+        claim, found = self.ledger.claims[pod], self.view.record(pod)
+        kept = found.modules if modules is None else modules
+        self.put(found.but(operation=operation(claim.token, state), modules=kept))
+
+
+def said(pool: Pool, name: str, result: Round) -> Progress:
+    """What is said of a deployment after a round."""
+    plan = pool.view.plans[name]
+    return progress(pool.view, plan, pool.ledger, 7, result.blocked.get(name), pool.now)
