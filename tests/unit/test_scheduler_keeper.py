@@ -256,3 +256,28 @@ async def test_a_plan_is_answered_only_once_the_ledger_notes_it() -> None:
         assert held is not None
         assert before == [1]
         assert held.value.noted == {"cart": 2}
+
+
+async def test_a_plan_that_is_noted_and_forgotten_is_told_to_whoever_says_an_older_one() -> None:
+    async with kept(*old("a", "b"), plans=[OPEN]) as ground:
+        await ground.answered(1)
+        await ground.write(noted={"cart": 7})
+        ground.keeper.tell(ROLL)
+        await ground.bus.publish(subjects.plan("shop", "web", "cart"), ROLL.encode())
+        said = await ground.answered(7)
+        assert said.plan_nonce not in (ROLL.nonce, "")
+
+        ground.keeper.tell(ROLL.but(revision=8))
+        said = await ground.answered(8)
+        assert said.plan_nonce == ROLL.nonce
+
+
+async def test_a_noted_plan_that_is_only_on_its_way_is_waited_for() -> None:
+    async with kept(*old("a", "b"), plans=[OPEN]) as ground:
+        await ground.answered(1)
+        await ground.write(noted={"cart": 7})
+        await ground.bus.publish(subjects.plan("shop", "web", "cart"), ROLL.but(revision=7).encode())
+        await ground.runtime.clock.sleep(100)
+        said = ground.said()
+        assert said is not None
+        assert said.plan_revision == 1

@@ -35,6 +35,8 @@ SAY_EVERY_S = 0.2
 PAUSE_S = 0.25
 """After the bus could not be reached; doubled while that goes on."""
 LONGEST_PAUSE_S = 1.0
+FORGOTTEN = "forgotten"
+"""No plan has this nonce: nobody takes what is said under it for an answer."""
 AUDIT_S = 30.0
 """How often what is remembered is compared with what the broker has."""
 IDLE_S = 60.0
@@ -240,7 +242,18 @@ class _Pool:
         if kept.sequence < held.sequence or (0 < kept.sequence == held.sequence and kept.value != held.value):
             raise LostHistory(f"the ledger was written as {held.sequence}, and stands at {kept.sequence}")
         self._say_again(*(name for name, plan in self._view.plans.items() if not plan.complete))
+        await self._disown_forgotten()
         return AUDIT_S
+
+    async def _disown_forgotten(self) -> None:
+        """A plan that the ledger notes and the stream has lost: whoever says the next one must go above it."""
+        ledger, revision = self._held.value, self._held.sequence
+        for name, plan in self._view.plans.items():
+            noted = ledger.noted.get(name, 0)
+            if noted > plan.revision and await self._store.newest_plan(name) <= plan.revision:
+                self._log.warning("a noted plan is forgotten", deployment=name, noted=noted)
+                said = progress(self._view, plan, ledger, revision, None, self._runtime.clock.now())
+                self._messenger.say(said.but(plan_revision=noted, plan_nonce=FORGOTTEN), revision)
 
     def _say_again(self, *names: str) -> None:
         """What was said of these deployments may be forgotten."""

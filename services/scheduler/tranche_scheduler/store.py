@@ -7,9 +7,10 @@ from tranche.bus.cas import Held
 from tranche.bus.port import Bus
 from tranche.contract import subjects
 from tranche.contract.ledger import Claim, Ledger, Task
-from tranche.contract.placing import home_of_ledger
+from tranche.contract.placing import home_of_ledger, home_of_plan
+from tranche.contract.plan import Plan
 from tranche.contract.progress import Progress
-from tranche.errors import Conflict
+from tranche.errors import Conflict, Refused
 from tranche.runtime import Runtime
 from tranche_scheduler.core.progress import newer
 
@@ -40,6 +41,15 @@ class PoolStore:
     async def write_ledger(self, ledger: Ledger, *, expect: int) -> Held[Ledger]:
         """Raises Conflict when somebody else was first."""
         return await cas.swap(self._bus, self._runtime, _POOLS, self._key, ledger, expect=expect)
+
+    async def newest_plan(self, name: str) -> int:
+        """The revision of a deployment's plan as the stream has it; 0: there is none that can be read."""
+        subject = subjects.plan(self._namespace, self._base, name)
+        try:
+            held = await cas.read(self._bus, Plan, subjects.PLANS, subject, home=home_of_plan)
+        except Refused:
+            return 0
+        return held.value.revision if held is not None else 0
 
     async def publish_task(self, claim: Claim) -> None:
         """Say that the pod has a claim. Raises Full where a task of the pod is there already."""
