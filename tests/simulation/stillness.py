@@ -13,8 +13,8 @@ NAMED_S = 5.0
 RECOVERY_S = 12.0
 """Services are well again so long after the last fault that hit one of them: a message in the hands of a dead
 process comes again after 10 s."""
-FORGOTTEN_S = 45.0
-"""What a broker forgot is missed by nobody until the next sweep, which comes every 30 s."""
+FORGOTTEN_S = 80.0
+"""What a broker forgot is missed by nobody until the next sweep but one: they come every 30 s, give or take six."""
 BESIDE = ("base ", "pod ", "limit ", "address ", "missed ")
 """Faults that leave the services well."""
 

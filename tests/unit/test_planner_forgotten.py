@@ -39,3 +39,20 @@ async def test_the_end_of_the_status_stream_is_said_again(monkeypatch: pytest.Mo
         assert (await scene.status(lambda _: True)).phase != "Healthy"
         again = await scene.status(phase("Healthy"))
         assert (again.generation, again.available) == (1, healthy.available)
+
+
+async def test_a_plan_that_nobody_answers_is_said_anew_until_somebody_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(due, "SWEEP_S", 0.2)
+    monkeypatch.setattr(due, "STEP_S", 0.05)
+    runtime = system_runtime()
+    async with planner_scene(MemoryBus(MemoryBroker(runtime.clock), runtime)) as scene:
+        await scene.apply("1.0.0", replicas=3)
+        first = await scene.plan(lambda _: True)
+        again = await scene.plan(lambda plan: plan.revision > first.revision)
+        assert again.but(revision=first.revision, nonce=first.nonce) == first
+        await scene.finish(1)
+        last = await scene.plan(lambda _: True)
+        await runtime.clock.sleep(1.0)
+        assert (await scene.plan(lambda _: True)).revision == last.revision, "that one was answered"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -11,6 +12,7 @@ from tranche.contract import subjects
 from tranche.contract.names import untoken
 from tranche.errors import TrancheError
 from tranche.service import Service
+from tranche_planner.core.rollout import said_anew, unheard
 from tranche_planner.desk import Desk
 
 SWEEP_S = 30.0
@@ -45,6 +47,8 @@ class _Look:
     """Of that writing: a broker that forgot gives sequences out again."""
     at: float
     busy: bool
+    unheard: int
+    """The number of a plan that nobody had answered; 0: none."""
 
 
 class Sweep:
@@ -108,4 +112,7 @@ class Sweep:
         if held is not None:
             document = held.value
             busy = not document.rollout.over or document.frozen is not None or bool(document.evict)
-            self._looks[place] = _Look(held.value.nonce, self._clock.monotonic(), busy)
+            number = unheard(document)
+            if number and last is not None and last.unheard == number:
+                await self._desk.change(place, partial(said_anew, number))
+            self._looks[place] = _Look(held.value.nonce, self._clock.monotonic(), busy, number)

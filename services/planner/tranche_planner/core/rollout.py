@@ -73,6 +73,23 @@ def outrank(document: Document, plan_revision: int, document_revision: int = 0) 
     return document
 
 
+def unheard(document: Document) -> int:
+    """The number of a plan that no scheduler has answered; 0: the last one was answered."""
+    plan, progress = document.plan, document.progress
+    if plan is None or (progress is not None and progress.plan_revision >= plan.revision):
+        return 0
+    return plan.revision
+
+
+def said_anew(revision: int, document: Document, now: datetime) -> Document:
+    """The same plan under the next number, where it is still the one that nobody answered: whoever follows plans
+    may have read past it, in a stream that was shorter then."""
+    document = wake(document, now)
+    if document.plan is None or unheard(document) != revision:
+        return document
+    return document.but(plan=document.plan.but(revision=revision + 1))
+
+
 def wake(document: Document, now: datetime) -> Document:
     """What follows from time alone."""
     return advance(document, now)
