@@ -217,6 +217,23 @@ def test_a_claimed_pod_without_a_record_is_a_sign_of_lost_history() -> None:
     assert pool.ledger.frozen is None
 
 
+def test_claims_in_flight_keep_the_content_they_were_made_with() -> None:
+    """A document that was forgotten and applied anew counts its revisions from one again."""
+    pool = Pool(record("a"), record("b"))
+    first = plan(replicas=1, target=content(1), target_revisions=(1,), stable=None, stable_revisions=())
+    pool.tell(first)
+    (under_way,) = pool.round().claims
+    other = content(1).but(version="9.9.9")
+    pool.tell(first.but(replicas=2, target=other))
+    assert pool.round().claims == ()
+    assert pool.ledger.contents == {"cart": {1: content(1)}}
+
+    pool.end(under_way.pod, modules={"cart": entry(1)})
+    result = pool.round()
+    assert [(claim.op, claim.pod) for claim in result.claims] == [("install", "b"), ("replace", "a")]
+    assert pool.ledger.contents == {"cart": {1: other}}
+
+
 def test_pods_that_do_not_answer_stay_claimed_alone() -> None:
     pool = Pool(*old("a"), *old("b", ready=False), record("c", operation=operation(9)))
     pool.tell(plan(replicas=2, max_unavailable=2))

@@ -39,12 +39,15 @@ def choose(view: PoolView, ledger: Ledger, now: datetime) -> Choice:
 def take(view: PoolView, ledger: Ledger, now: datetime) -> Choice:
     """The same claims, which the view knows afterwards.
 
-    Nobody claims under a plan older than the ledger noted, nor for more than MAX_CLAIMS pods at once.
+    Nobody claims under a plan older than the ledger noted, nor under one whose numbers mean something else to
+    claims in flight, nor for more than MAX_CLAIMS pods at once.
     """
     plans = [
         plan
         for name, plan in view.plans.items()
-        if plan.revision >= ledger.noted.get(name, 0) and not finished(plan)
+        if plan.revision >= ledger.noted.get(name, 0)
+        and not finished(plan)
+        and not _of_another_history(plan, ledger)
     ]
     # Who has least in flight comes first, so that a full ledger starves nobody.
     plans.sort(key=lambda plan: (len(view.replicas(plan.name).claims), plan.name))
@@ -66,6 +69,16 @@ def take(view: PoolView, ledger: Ledger, now: datetime) -> Choice:
         contents.append(step.content)
         turns.append((plan, wants, steps))
     return Choice(tuple(taken), tuple(contents), blocked, _next(view, plans, now))
+
+
+def _of_another_history(plan: Plan, ledger: Ledger) -> bool:
+    """Whether claims in flight install something else under a number of the plan: its document was forgotten and
+    its numbers begin anew. They end with what they began with before anything is claimed under the plan."""
+    under_way = ledger.contents.get(plan.name, {})
+    return any(
+        content is not None and under_way.get(content.revision, content) != content
+        for content in (plan.target, plan.stable)
+    )
 
 
 def _claim(view: PoolView, plan: Plan, step: Step, token: int) -> Claim:

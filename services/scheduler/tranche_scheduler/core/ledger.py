@@ -99,7 +99,7 @@ def _go_on(view: PoolView, ledger: Ledger, value: Ledger, kept: dict[str, Claim]
     if withdrawn := _withdrawn(view, value):
         kept = kept | withdrawn
         view.fold_claims(kept)
-    choice = take(view, value, now)
+    choice = take(view, value.but(contents=_contents(ledger, kept, (), ())), now)
     value = value.but(
         claims=kept | {claim.pod: claim for claim in choice.claims},
         counter=max([value.counter, *(claim.token for claim in choice.claims)]),
