@@ -330,12 +330,32 @@ def test_whose_pods_are_at_work_for_others_says_for_whom() -> None:
     assert said(pool, "cart", result).problems == ()
 
 
-@pytest.mark.parametrize("facts", [{"held": True}, {"updated": 0}, {"target": None, "updated": 0}])
+@pytest.mark.parametrize("names", ["a", "abc"])
+def test_busy_pods_are_counted(names: str) -> None:
+    pool = Pool(*(record(name, {"cart": entry(1), "greeter": entry(1)}) for name in names))
+    pool.tell(plan("greeter", replicas=len(names), max_unavailable="100%"))
+    pool.round()
+    pool.tell(plan(replicas=len(names), max_unavailable=1))
+    (problem,) = said(pool, "cart", pool.round()).problems
+    assert (problem.count, problem.pods) == (len(names), tuple(names))
+    assert problem.message.startswith("1 pod is at work" if len(names) == 1 else "3 pods are at work")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"held": True},
+        {"updated": 0},
+        {"target": None, "updated": 0},
+        {"mode": "open", "replicas": -1, "updated": ALL},
+        {"mode": "open", "replicas": 0, "wanted": 1},
+    ],
+)
 def test_who_wants_nothing_of_busy_pods_does_not_wait_for_them(facts) -> None:
     pool = Pool(record("a", {"cart": entry(1), "greeter": entry(1)}))
     pool.tell(plan("greeter", replicas=1, max_unavailable=1))
     pool.round()
-    pool.tell(plan(replicas=1, max_unavailable=1, **facts))
+    pool.tell(plan(**({"replicas": 1, "max_unavailable": 1} | facts)))
     assert said(pool, "cart", pool.round()).problems == ()
 
 
