@@ -295,3 +295,70 @@ def test_a_try_that_is_due_and_waits_for_budget_waits_for_no_time(ago: timedelta
     pool, result = played(here, max_unavailable=0)
     assert (result.claims, result.next_at) == ((), None)
     assert said(pool, "cart", result).blocked == "BudgetExhausted"
+
+
+# --- what costs nothing waits for no budget (design 1.4) ---
+
+LONG_DUE = NOW - timedelta(hours=2)
+
+
+@pytest.mark.parametrize("facts", [{}, {"mode": "abort"}, {"held": True}])
+def test_what_is_down_is_tried_again_though_one_that_serves_has_been_due_for_longer(
+    facts: dict[str, Any],
+) -> None:
+    found = begun(
+        failed("a", 2, serving=serving(1), since=LONG_DUE), failed("b", 2), max_unavailable=1, **facts
+    )
+    assert [(op, pod, costs) for op, pod, _, costs in found] == [("install", "b", False)]
+
+
+def test_what_is_down_and_could_not_be_taken_away_is_mended_before_what_serves() -> None:
+    found = begun(unremoved("a", 1, serving=serving(1), since=LONG_DUE), unremoved("b", 1), max_unavailable=1)
+    assert [(op, pod, costs) for op, pod, _, costs in found] == [("install", "b", False)]
+
+
+def test_surplus_that_is_dead_goes_though_the_budget_is_spent() -> None:
+    found = begun(
+        unremoved("a", 1, serving=serving(1), since=LONG_DUE),
+        on("b", 1, "inactive"),
+        on("c", 2),
+        replicas=2,
+        max_unavailable=0,
+    )
+    assert found == [("remove", "b", 0, False)]
+
+
+def test_before_the_cut_only_surplus_that_serves_nobody_goes() -> None:
+    found = begun(
+        unremoved("a", 1, serving=serving(1), since=LONG_DUE),
+        unremoved("b", 1, since=LONG_DUE),
+        replicas=1,
+        mode="open",
+        updated=0,
+    )
+    assert found == [("remove", "b", 0, False)]
+
+
+def test_a_replica_that_is_down_leaves_its_pod_though_one_that_serves_has_to_wait() -> None:
+    found = begun(
+        unremoved("a", 1, serving=serving(1), since=LONG_DUE),
+        on("b", 1, "inactive"),
+        record("c"),
+        record("d"),
+        replicas=2,
+        updated=0,
+        max_unavailable=1,
+        evict=("a", "b"),
+        evicted_at=NOW,
+    )
+    assert ("remove", "b", 0, False) in found
+
+
+def test_what_is_there_already_is_taken_over_though_the_budget_is_spent() -> None:
+    found = begun(
+        on("a", 3, "failed", serving=serving(1), tries=1),
+        on("b", 0, version="2.0.0"),
+        record("c", {"cart": entry(1)}, ready=False),
+        max_unavailable=1,
+    )
+    assert found == [("observe", "b", 2, False)]

@@ -65,6 +65,11 @@ class Situation:
         self.blocked = Blocked("BudgetExhausted", self._why_exhausted())
         return False
 
+    def still_there(self, *order: Kind) -> str | None:
+        """What could not be taken away and is due again, by kind."""
+        due = (self.replicas.due((kind,), self.now) for kind in order)
+        return next((pod for pod in due if pod is not None), None)
+
     def first_removed(self, order: tuple[tuple[Kind, ...], ...]) -> str | None:
         for kinds in order:
             if pod := self.replicas.best(kinds, self.rank.remove):

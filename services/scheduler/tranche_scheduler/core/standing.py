@@ -27,6 +27,7 @@ class Kind(Enum):
     FAILED = "another revision failed here"
     FAILED_SERVING = "another revision failed here, an older version serves"
     UNREMOVED = "could not be taken away"
+    UNREMOVED_SERVING = "could not be taken away, and serves"
     DOWN_STABLE = "stable, not available"
     DOWN = "another revision, not available"
     ADOPT = "the target's version, installed by somebody else"
@@ -36,6 +37,7 @@ class Kind(Enum):
     EVICTED = "to be placed elsewhere"
     EVICTED_DOWN = "to be placed elsewhere, not available"
     UNEVICTED = "to be placed elsewhere, could not be taken away"
+    UNEVICTED_SERVING = "to be placed elsewhere, could not be taken away, and serves"
 
 
 REPLACE_ORDER: tuple[tuple[Kind, ...], ...] = (
@@ -165,7 +167,7 @@ def standing(record: PodRecord, claim: Claim | None, plan: Plan) -> Standing:
     )
 
 
-_STAYING = (Kind.UNREMOVED, Kind.UNEVICTED)
+_STAYING = (Kind.UNREMOVED, Kind.UNREMOVED_SERVING, Kind.UNEVICTED, Kind.UNEVICTED_SERVING)
 TIMED = frozenset(
     (Kind.FAILED_TARGET, Kind.FAILED_TARGET_SERVING, Kind.FAILED_STABLE, Kind.MATURING, *_STAYING)
 )
@@ -210,7 +212,7 @@ def _prospects(
 def _kind(entry: ModuleEntry, plan: Plan, matures: datetime | None, leaves: bool) -> Kind:
     if leaves:
         if entry.state == "failed" and entry.reason == "UninstallFailed":
-            return Kind.UNEVICTED
+            return Kind.UNEVICTED_SERVING if entry.serves else Kind.UNEVICTED
         return Kind.EVICTED if entry.serves else Kind.EVICTED_DOWN
     if matures is not None:
         return Kind.MATURING
@@ -218,7 +220,7 @@ def _kind(entry: ModuleEntry, plan: Plan, matures: datetime | None, leaves: bool
     of_stable = content.of_stable(entry, plan)
     if entry.state == "failed":
         if entry.reason == "UninstallFailed":
-            return Kind.UNREMOVED
+            return Kind.UNREMOVED_SERVING if entry.serves else Kind.UNREMOVED
         if of_target:
             return Kind.FAILED_TARGET_SERVING if entry.serves else Kind.FAILED_TARGET
         if entry.serves:

@@ -63,7 +63,7 @@ class Wants(Situation):
         """Before the cutting: surplus that is not available goes first (design 1.2)."""
         goal = self.plan.replicas
         while goal >= 0 and not self.plan.held and self.count("surely") > goal:
-            pod = self.replicas.due((Kind.UNREMOVED,), self.now) or self.first_removed(REMOVE_DEAD_ORDER)
+            pod = self.still_there(Kind.UNREMOVED) or self.first_removed(REMOVE_DEAD_ORDER)
             if pod is None:
                 return
             yield Step(pod, "remove")
@@ -72,7 +72,7 @@ class Wants(Situation):
         """Everything goes, a few at a time; no availability is promised (design 1.3)."""
         at_once = max(1, self.budget.allowed)
         while len(self.replicas.claims) < at_once:
-            pod = self.replicas.due((Kind.UNREMOVED,), self.now) or self.first_removed(REMOVE_ORDER)
+            pod = self.still_there(Kind.UNREMOVED, Kind.UNREMOVED_SERVING) or self.first_removed(REMOVE_ORDER)
             if pod is None:
                 return
             yield Step(pod, "remove", costs=self.available(pod))
@@ -94,14 +94,23 @@ class Wants(Situation):
                 yield from self._install_missing(self.goal)
 
     def _first_evicted(self) -> str | None:
-        pod = self.replicas.due((Kind.UNEVICTED,), self.now)
-        if pod is None and not self.held_by_failures():
-            pod = self.first_removed(((Kind.EVICTED_DOWN,), (Kind.EVICTED,)))
-        return pod
+        may = not self.held_by_failures()
+        return (
+            self.still_there(Kind.UNEVICTED)
+            or (self.first_removed(((Kind.EVICTED_DOWN,),)) if may else None)
+            or self.still_there(Kind.UNEVICTED_SERVING)
+            or (self.first_removed(((Kind.EVICTED,),)) if may else None)
+        )
 
     def _remove_surplus(self) -> Iterator[Step]:
         while self.count("surely") > self.goal:
-            pod = self.replicas.due((Kind.UNREMOVED,), self.now) or self.first_removed(REMOVE_ORDER)
+            # What serves nobody costs nothing, and waits for no budget.
+            pod = (
+                self.still_there(Kind.UNREMOVED)
+                or self.first_removed(REMOVE_DEAD_ORDER)
+                or self.still_there(Kind.UNREMOVED_SERVING)
+                or self.first_removed(REMOVE_ORDER)
+            )
             if pod is None:
                 return
             costs = self.available(pod)
@@ -114,13 +123,14 @@ class Wants(Situation):
         target, stable = self.plan.target, self.plan.stable
         while target and (pod := self.replicas.best((Kind.BROKEN,), 1)):
             yield self.bring(pod, target)
-        failed = (Kind.FAILED_TARGET, Kind.FAILED_TARGET_SERVING)
-        while target and (pod := self.replicas.due(failed, self.now)):
-            step = self.bring(pod, target)
-            if step.costs and (self.plan.held or not self.affordable()):
-                break
-            yield step
-        while pod := self.replicas.due((Kind.UNREMOVED,), self.now):
+        # What is down goes first: it waits for no budget, and may be what has spent it.
+        for kind in (Kind.FAILED_TARGET, Kind.FAILED_TARGET_SERVING):
+            while target and (pod := self.replicas.due((kind,), self.now)):
+                step = self.bring(pod, target)
+                if step.costs and (self.plan.held or not self.affordable()):
+                    break
+                yield step
+        while pod := self.still_there(Kind.UNREMOVED, Kind.UNREMOVED_SERVING):
             content = target if self.of_target(pod) else stable
             if content is None or self.view.standing(pod, self.plan.name).given_up:
                 return
@@ -166,7 +176,7 @@ class Wants(Situation):
                 else:
                     step = self.bring(pod, target)
                     if step.costs and not self.affordable():
-                        return
+                        break  # taking over what is there already costs nothing
                     yield step
                 if not self.below_level():
                     return

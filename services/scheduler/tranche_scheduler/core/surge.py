@@ -41,12 +41,12 @@ def remove_replaced(situation: Situation) -> Iterator[Step]:
 
     A failed new one keeps its place while the rollout goes on: or another would be tried in its stead, and fail.
     """
-    replicas, goal = situation.replicas, situation.goal
+    goal = situation.goal
     while (surplus := situation.count("surely") - goal) > 0:
         if pod := situation.first_removed((OLD_DOWN,)):
             yield Step(pod, "remove")
             continue
-        pod = replicas.due((Kind.UNREMOVED,), situation.now)
+        pod = situation.still_there(Kind.UNREMOVED, Kind.UNREMOVED_SERVING)
         if pod is None and surplus > _old(situation):
             pod = situation.first_removed((OLD, *NEW_ORDER))
         elif pod is None and not situation.held_by_failures() and _replaced(situation):
