@@ -191,7 +191,8 @@ class Crowd:
             return
         if any(gate["gate"] == "pause" for gate in status["gates"]) or status["phase"] == "Paused":
             await self._ask(client.resume(NAMESPACE, person.name))
-        if status["phase"] == "Degraded":
+        # Within the threshold what was given up holds nothing but the budget it spends.
+        if status["phase"] == "Degraded" or (status["phase"] == "Blocked" and status["failed"]):
             await self._ask(client.retry(NAMESPACE, person.name))
 
 
