@@ -1,7 +1,7 @@
 """Judges every moment by what the bases did; the bus is read only to know what was promised (design 7.2).
 
-S1 to S11 are judged as things happen, V5 from time to time (``stillness.py``), the other liveness rules at the end
-(``ending.py``).
+S1 to S11 are judged as things happen, those that rest on what was durable only until the broker forgets; V5 from
+time to time (``stillness.py``), the other liveness rules at the end (``ending.py``).
 """
 
 from __future__ import annotations

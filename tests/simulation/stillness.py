@@ -20,7 +20,7 @@ BESIDE = ("base ", "pod ", "limit ", "address ", "missed ")
 
 
 class Stillness:
-    """Looks at every deployment from time to time. ``held``: how often one stood still and said why."""
+    """Looks at every deployment from time to time, and counts how often one stood still and said why."""
 
     def __init__(self, oracle: Oracle) -> None:
         self._oracle = oracle
