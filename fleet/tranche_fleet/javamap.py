@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 
+@lru_cache(maxsize=4096)
 def java_hash(text: str) -> int:
     """`String.hashCode`, unsigned 32 bits, spread the way the map spreads it.
 

@@ -17,10 +17,7 @@ from tranche_planner.core.document import Document
 
 
 def unfinished(world: World, scenario: Scenario) -> Iterator[tuple[str, str]]:
-    """What is not yet as it must be: rule and words; nothing: all is done."""
-    for person in scenario.people:
-        if words := _deployment(world, person):
-            yield "V1", words
+    """What is not yet as it must be: rule and words, the quickest to look at first; nothing: all is done."""
     for pool in scenario.pools:
         if claims := _claims(world, pool.base):
             yield "V2", f"claims on {pool.base}: {claims}"
@@ -29,6 +26,9 @@ def unfinished(world: World, scenario: Scenario) -> Iterator[tuple[str, str]]:
         if stream is not None and stream.messages:
             waiting = sorted({message.subject for message in stream.messages.values()})
             yield "V3", f"{name} still holds {', '.join(waiting[:5])}"
+    for person in scenario.people:
+        if words := _deployment(world, person):
+            yield "V1", words
 
 
 @lru_cache(maxsize=64)

@@ -145,7 +145,7 @@ def _reminded(
     dice: random.Random, scenario: Scenario, seed: str, person: Person, left: tuple[Deed, ...]
 ) -> Person:
     """Somebody who does what is left, or something else."""
-    if len(left) == len(person.deeds) or dice.random() < 0.7:
+    if len(left) == len(person.deeds) or dice.random() < 0.85:
         return replace(person, deeds=left)
     pool = next(pool for pool in scenario.pools if pool.base == person.base)
     version = 10 * seed.count(".")
@@ -158,7 +158,7 @@ def _few(dice: random.Random, most: int) -> int:
 
 
 def _pool(dice: random.Random, index: int) -> PoolDraw:
-    pods = 1 + int(dice.random() ** 3.2 * 30)
+    pods = 1 + int(dice.random() ** 3.5 * 30)
     kind = dice.random()
     limits: tuple[int | None, ...]
     if kind < 0.5:

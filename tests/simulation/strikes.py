@@ -100,8 +100,10 @@ class Striker:
                 return self._reuse_address()
             case ["limit", "lowered"]:
                 return self._lower()
-            case ["pod", what]:
-                return self._hit_pod(what, strike.seconds)
+            case ["pod", *what]:
+                return self._hit_pod(" ".join(what), strike.seconds)
+            case _:
+                raise ValueError(f"no such kind of fault: {strike.kind}")
         return False
 
     # --- processes ---
@@ -239,9 +241,11 @@ class Striker:
         elif what == "recreated":
             self._leave(pod)
             self._join(pool, pool.limits[0], name=pod.key.pod)
-        else:
+        elif what == "not ready":
             self._world.inventory.put(replace(pod, ready=False))
             self._world.loop.call_later(seconds, self._ready_again, pod, context=Context())
+        else:
+            raise ValueError(f"nothing that happens to a pod: {what}")
         return True
 
     def _ready_again(self, pod: Pod) -> None:
