@@ -191,8 +191,9 @@ class Crowd:
             return
         if any(gate["gate"] == "pause" for gate in status["gates"]) or status["phase"] == "Paused":
             await self._ask(client.resume(NAMESPACE, person.name))
-        # Within the threshold what was given up holds nothing but the budget it spends.
-        if status["phase"] == "Degraded" or (status["phase"] == "Blocked" and status["failed"]):
+        # Blocked goes on by itself, unless the status says that only a retry opens it.
+        stuck = status["phase"] == "Blocked" and status["next"].startswith("tranche retry ")
+        if status["phase"] == "Degraded" or stuck:
             await self._ask(client.retry(NAMESPACE, person.name))
 
 

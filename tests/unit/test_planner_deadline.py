@@ -9,6 +9,7 @@ import pytest
 from tests.unit.planner_desk import Case
 from tranche.contract.answer import AcceptedAnswer
 from tranche.contract.plan import ALL
+from tranche.contract.progress import Problem
 from tranche_planner.core.rollout import due
 from tranche_planner.core.wishes import Abort, Pause, Promote, Resume, Retry
 
@@ -179,6 +180,26 @@ def test_failures_within_the_threshold_do_not_hold(stable: Case) -> None:
     assert stable.status.phase == "Healthy"
     stable.tell(available=9, updated=9, updated_available=9, retrying=1)
     assert stable.status.phase == "Progressing", "a later failure is mended by itself"
+
+
+def test_a_failure_within_the_threshold_that_spends_the_budget_names_what_opens_it(stable: Case) -> None:
+    rolling(stable, useBeta=False, failureThreshold=2, maxUnavailable=1)
+    words = "1 of 10 unavailable, 1 may be: maxUnavailable 1"
+    spent = {"blocked": "BudgetExhausted", "problems": (Problem(reason="BudgetExhausted", message=words),)}
+    stable.tell(updated=1, outcome_updated=1, updated_available=1, available=9, failed=1, **spent)
+    assert (stable.status.phase, stable.status.next) == ("Blocked", "tranche retry shop/cart")
+    assert stable.status.message == (
+        f"{words}; 1 replica failed and will not be tried again unless tranche retry shop/cart says so"
+    )
+
+
+def test_a_budget_that_others_spend_opens_by_itself(stable: Case) -> None:
+    rolling(stable, useBeta=False, failureThreshold=2, maxUnavailable=2)
+    spent = {"blocked": "BudgetExhausted"}
+    for about in ({"available": 8, "failed": 1}, {"available": 8}):
+        stable.tell(updated=1, outcome_updated=1, updated_available=1, **about, **spent)
+        assert (stable.status.phase, stable.status.next) == ("Blocked", "tranche explain shop/cart")
+        assert "goes on by itself" in stable.status.message
 
 
 def test_more_failures_than_the_threshold_hold(stable: Case) -> None:

@@ -148,6 +148,18 @@ def test_a_peer_waits_for_the_first_pod_and_follows() -> None:
     assert (case.status.phase, case.status.available) == ("Healthy", 5)
 
 
+def test_a_peer_without_pods_has_spent_no_budget() -> None:
+    case = Case(pods=0)
+    case.apply("1.0.0", replicas=-1)
+    case.tell()
+    row = next(one for one in case.status.conditions if one.type == "BudgetAvailable")
+    assert (row.status, row.reason, row.message) == (
+        "True",
+        "WithinBudget",
+        "0 of 0 are unavailable, 1 may be",
+    )
+
+
 def test_blocked_says_why_and_goes_on(stable: Case) -> None:
     words = "0 of 1 may be unavailable: maxUnavailable 50% of 1 rounds down to 0"
     problem = Problem(reason="BudgetExhausted", message=words)

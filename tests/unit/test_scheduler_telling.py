@@ -141,8 +141,8 @@ def test_a_spent_budget_names_the_pods_that_are_down() -> None:
         ),
         (
             "soon",
-            "0 of 2 may be unavailable: maxUnavailable soon of 2 rounds down to 0; allow 1, or use "
-            "install_then_uninstall where two versions can stand side by side",
+            "0 of 2 may be unavailable: maxUnavailable 'soon' is not a whole number from 0 to 1000000, or whole "
+            'percent as text, "0%" to "100%"',
         ),
     ],
 )

@@ -56,7 +56,8 @@ REASONS: tuple[Reason, ...] = (
         "BudgetExhausted",
         "maxUnavailable forbids the next step: as many replicas as may be are down already.",
         "Mend the pods it names, allow more, or use install_then_uninstall where two versions can stand side by "
-        "side. It goes on by itself.",
+        "side. It goes on by itself, unless replicas that failed within failureThreshold spend it: `tranche retry "
+        "NAME`.",
     ),
     Reason(
         "InsufficientCapacity",

@@ -61,11 +61,12 @@ def _rows(document: Document, now: datetime) -> Iterator[_Row]:
     yield _Row("Progressing", moving, now_at.reason, now_at.message)
     paused = now_at.phase == "Paused"
     yield _Row("Paused", paused, now_at.reason, now_at.message if paused else "")
+    free = spent.headroom > 0 or need == 0
     yield _Row(
         "BudgetAvailable",
-        spent.headroom > 0,
-        "BudgetExhausted" if spent.headroom <= 0 else "WithinBudget",
-        f"{spent.unavailable} of {spent.resolved} are unavailable",
+        free,
+        "WithinBudget" if free else "BudgetExhausted",
+        f"{spent.unavailable} of {need} are unavailable, {spent.resolved} may be",
     )
     fits = blocked != "InsufficientCapacity"
     yield _Row("Schedulable", fits, "Schedulable" if fits else blocked, "" if fits else now_at.message)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from tranche.contract.progress import Progress
 from tranche.contract.status import BatchState, Phase
+from tranche_planner.core.budget import budget
 from tranche_planner.core.document import Document, Hold
 from tranche_planner.core.gates import Frozen, Graying, Unconfirmed, shut, told
 from tranche_planner.core.plans import wanted
@@ -181,8 +182,16 @@ def _blocked(document: Document) -> Standing | None:
         return None
     reason = progress.blocked
     words = next((one.message for one in progress.problems if one.reason == reason), reason)
-    command = f"tranche explain {where(document)}"
-    return Standing("Blocked", reason, f"{words}; it goes on by itself when that changes", command)
+    name = where(document)
+    spent = budget(document)
+    if reason == "BudgetExhausted" and 0 < spent.resolved <= min(progress.failed, spent.unavailable):
+        # Within the threshold, yet nothing but a retry ever gives back what they spend.
+        failed = f"{replicas(progress.failed)} failed and will not be tried again"
+        command = f"tranche retry {name}"
+        return Standing("Blocked", reason, f"{words}; {failed} unless {command} says so", command)
+    return Standing(
+        "Blocked", reason, f"{words}; it goes on by itself when that changes", f"tranche explain {name}"
+    )
 
 
 def _under_way(document: Document) -> Standing:

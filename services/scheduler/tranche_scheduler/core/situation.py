@@ -6,6 +6,7 @@ from datetime import datetime
 
 from tranche.contract.content import Content
 from tranche.contract.plan import ALL, Plan
+from tranche.contract.quantity import EXPECTED, Quantity
 from tranche_scheduler.core.budget import Budget, budget_of
 from tranche_scheduler.core.content import of_target
 from tranche_scheduler.core.placement import RANK
@@ -107,6 +108,8 @@ class Situation:
         down = max(0, wanted - self.count("available"))
         given = self.plan.max_unavailable
         promise = "the default maxUnavailable" if given is None else f"maxUnavailable {given}"
+        if given is not None and Quantity.parse(given) is None:
+            return f"0 of {wanted} may be unavailable: maxUnavailable {given!r} is not {EXPECTED}"
         if allowed == 0 and isinstance(given, str) and given != "0%":
             promise += f" of {wanted} rounds down to 0"
         told = f"{down} of {wanted} unavailable, {allowed} may be: {promise}"
