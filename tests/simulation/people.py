@@ -11,9 +11,12 @@ from tests.simulation.scenario import NAMESPACE, Deed, Person, Scenario
 from tests.simulation.world import World
 from tranche.client.client import Client
 from tranche.errors import Refused, TrancheError
+from tranche_executor.core.pod import PodKey
 
 SETTLED = ("Healthy", "Degraded", "Aborted", "Deleted", "Invalid")
 LOOK_S = 0.4
+RESTARTED_S = 20.0
+"""Who restarted a base does not do so again for so long."""
 PATIENCE_S = 8.0
 """Who waits for things to settle goes on after so long all the same."""
 
@@ -28,6 +31,8 @@ class Crowd:
         self._busy: set[str] = set()
         self._helped = False
         self._helpers = 0
+        self._restarted: dict[str, float] = {}
+        """When somebody last restarted the base on a pod."""
         self._left: dict[str, deque[Deed]] = {}
         """What each person has not begun yet."""
         self._manifests = {person.name: _manifest(person) for person in scenario.people}
@@ -195,6 +200,22 @@ class Crowd:
         stuck = status["phase"] == "Blocked" and status["next"].startswith("tranche retry ")
         if status["phase"] == "Degraded" or stuck:
             await self._ask(client.retry(NAMESPACE, person.name))
+        for problem in status["problems"]:
+            if problem["reason"] == "OperationStuck":
+                for pod in problem["pods"]:
+                    self._restart(person.base, pod)
+
+    def _restart(self, base: str, name: str) -> None:
+        """Nobody can tell any more what runs there: the status asks for a restart."""
+        now, pod = self._world.loop.time(), self._world.inventory.pods.get(PodKey(NAMESPACE, base, name))
+        if pod is None or now < self._restarted.get(name, -RESTARTED_S) + RESTARTED_S:
+            return
+        self._restarted[name] = now
+        found = self._world.inventory.bases[pod.address]
+        self._oracle.restarts(pod.uid)
+        self._world.air.counts["restarted by a person"] += 1
+        found.base.restart(found.now, down_s=1.0)
+        found.pump()
 
 
 def _manifest(person: Person) -> dict[str, Any]:

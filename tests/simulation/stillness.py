@@ -80,6 +80,7 @@ class Stillness:
             status["reason"],
             status["batch"]["current"],
             *(status[one] for one in counts),
+            *(problem["reason"] for problem in status["problems"]),
         )
 
 
