@@ -25,12 +25,15 @@ from tranche.runtime import system_runtime, wait_until
 from tranche.service import Service, Stopping
 from tranche.streams import EXECUTOR_TASKS, STREAMS
 from tranche_scheduler import keeper, owner
+from tranche_scheduler.core.history import ON_ITS_WAY
 from tranche_scheduler.owner import Owner
 
 pytestmark = pytest.mark.nats
 
 POOLS = subjects.bucket_stream(subjects.POOLS)
 LEDGER = subjects.key(subjects.POOLS, "shop", "web")
+CALM_S = 30.0
+"""Long enough for a pool that stays frozen until nothing is on its way any more."""
 
 
 class Stage:
@@ -391,13 +394,17 @@ async def test_a_lost_ledger_freezes_the_pool_until_every_pod_was_asked(stage: S
     await stage.bus.purge(POOLS, LEDGER)
     async with stage.scheduler("scheduler-2"):
         ledger = await stage.wait_ledger(lambda ledger: ledger.frozen is not None)
+        assert ledger.frozen is not None
         assert {(claim.op, claim.revision) for claim in ledger.claims.values()} == {("observe", 0)}
         assert min(claim.token for claim in ledger.claims.values()) > 1
         await stage.tell(plan(replicas=3, max_unavailable=1))
         said = await stage.wait_progress(lambda said: said.blocked == "PoolFrozen")
         assert said.problems[0].reason == "PoolFrozen"
         async with stage.executor():
-            await stage.wait_progress(lambda said: said.updated_available == 3 and said.moving == 0)
+            ended = await stage.wait_progress(
+                lambda said: said.updated_available == 3 and said.moving == 0, timeout_s=CALM_S
+            )
+            assert ended.at - ledger.frozen.since > ON_ITS_WAY
     assert (await stage.ledger()).frozen is None
 
 
@@ -415,7 +422,9 @@ async def test_what_the_broker_forgot_under_a_scheduler_that_rests_is_noticed(
         assert again.but(at=answer.at) == answer
 
         await stage.bus.purge(POOLS, LEDGER)
-        await stage.wait_ledger(lambda ledger: ledger.frozen is None and ledger.counter > answer.updated)
+        await stage.wait_ledger(
+            lambda ledger: ledger.frozen is None and ledger.counter > answer.updated, timeout_s=CALM_S
+        )
         await stage.tell(plan(replicas=3, max_unavailable=1))
         await stage.wait_progress(lambda said: said.updated_available == 3 and said.moving == 0)
 

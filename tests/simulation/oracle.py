@@ -388,8 +388,9 @@ class Oracle:
         present = sum(
             bool(other.active[module]) or module in other.down for other in self._seats_of(seat.key.pool)
         )
-        plan = self._plan_of(seat.key.pool, name, claim)
-        wanted = present if plan is None or plan.wanted == ALL else plan.wanted
+        # What is replaced as it was once promised goes on while surplus replicas of a smaller wish are removed.
+        plans = (self._plan_of(seat.key.pool, name, claim), self._noted_plan(seat.key.pool, name))
+        wanted = min((one.wanted for one in plans if one is not None and one.wanted != ALL), default=present)
         surplus = max(0, present - wanted)
         if len(down) > allowed + surplus:
             self.broken(
@@ -418,6 +419,11 @@ class Oracle:
 
     def _plan_of(self, pool: tuple[str, str], name: Name, claim: Claim) -> Plan | None:
         return self.under.get((pool, claim.token)) or self.newest_plan.get(name)
+
+    def _noted_plan(self, pool: tuple[str, str], name: Name) -> Plan | None:
+        """The newest plan that the ledger knows of."""
+        ledger = self.ledgers.get(pool)
+        return self.plans.get((name, ledger.noted.get(name[1], 0))) if ledger is not None else None
 
     def _allowed(self, pool: tuple[str, str], name: Name, claim: Claim) -> int:
         """How many may be down under the promise that the claim was taken under."""

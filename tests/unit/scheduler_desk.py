@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.scheduler_oracle import NOW, operation
 from tranche.contract.ledger import Ledger
 from tranche.contract.progress import Progress
+from tranche_scheduler.core.history import ON_ITS_WAY
 from tranche_scheduler.core.ledger import Round, play
 from tranche_scheduler.core.pool import PoolView
 from tranche_scheduler.core.progress import progress
@@ -34,6 +35,10 @@ class Pool:
         self.ledger = result.ledger
         self.view.fold_claims(self.ledger.claims)
         return result
+
+    def calm(self) -> None:
+        """What was on its way when history was lost has ended."""
+        self.now += ON_ITS_WAY
 
     def end(self, pod: str, state: str = "done", modules=None) -> None:
         claim, found = self.ledger.claims[pod], self.view.record(pod)

@@ -11,7 +11,7 @@ import pytest
 from tests.scheduler_oracle import NOW, content, entry, operation, plan, record
 from tests.unit.scheduler_desk import Pool
 from tranche.contract.ledger import MAX_CLAIMS, Frozen
-from tranche_scheduler.core.history import sign_of_loss
+from tranche_scheduler.core.history import ON_ITS_WAY, sign_of_loss
 from tranche_scheduler.core.ledger import Round, play, proven_over, rest
 
 LOST = {"operation": operation(50)}
@@ -135,6 +135,34 @@ def test_what_claims_in_flight_install_is_kept_through_a_freeze_and_no_longer() 
     pool.round()
     assert pool.ledger.frozen is not None
     assert pool.ledger.contents == {}
+
+
+def test_a_pool_is_asked_for_as_long_as_something_may_be_on_its_way_to_a_pod_nobody_knows_of() -> None:
+    """The record of a pod that is being taken down may be forgotten too: a peer would not miss it."""
+    pool, _ = frozen(*old("a", "b", "c"))
+    began = pool.now
+    for pod in ("a", "b", "c", "lost"):
+        pool.end(pod)
+    pool.now = began + ON_ITS_WAY - timedelta(milliseconds=1)
+    result = pool.round()
+    assert (result.claims, result.next_at) == ((), began + ON_ITS_WAY)
+    assert pool.ledger.frozen is not None
+
+    pool.put(record("d"))  # it was forgotten, and is found again
+    assert [(claim.pod, claim.op) for claim in pool.round().claims] == [("d", "observe")]
+    pool.end("d")
+    pool.now = began + ON_ITS_WAY
+    assert [claim.op for claim in pool.round().claims] == ["replace"]
+    assert pool.ledger.frozen is None
+
+
+def test_a_clock_that_is_set_back_keeps_no_pool_frozen() -> None:
+    pool, _ = frozen(*old("a"))
+    for pod in ("a", "lost"):
+        pool.end(pod)
+    pool.now -= timedelta(days=1)
+    pool.round()
+    assert pool.ledger.frozen is None
 
 
 # --- what a ledger remembers ---

@@ -180,6 +180,7 @@ def test_signs_of_lost_history_freeze_the_pool(sign: str) -> None:
     pool.round(revision=revision, caught_up=True)
     assert pool.ledger.frozen is not None
     pool.end("b")
+    pool.calm()
     result = pool.round(revision=revision, caught_up=True)
     assert pool.ledger.frozen is None
     assert [claim.op for claim in result.claims] == ["replace"], "it goes on in the very same round"
@@ -206,6 +207,7 @@ def test_a_claimed_pod_without_a_record_is_a_sign_of_lost_history() -> None:
     assert pool.ledger.frozen.reason == "a is claimed, and nothing is known of it"
     for pod in "bc":
         pool.end(pod)
+    pool.calm()
     assert pool.round(caught_up=True).claims == ()
     assert pool.ledger.frozen is not None, "the others have answered, this one has not"
 
@@ -240,6 +242,7 @@ def test_pods_that_do_not_answer_stay_claimed_alone() -> None:
     pool.round()
     for pod in "ac":
         pool.end(pod)
+    pool.calm()
     pool.round()
     assert pool.ledger.frozen is None
     assert pool.ledger.claims["b"].op == "observe"

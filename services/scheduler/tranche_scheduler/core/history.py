@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tranche.contract.ledger import MAX_CLAIMS, Claim, Frozen, Ledger
 from tranche.contract.record import PodRecord
+from tranche.streams import TASK_ACK_WAIT_S
 from tranche_scheduler.core.pool import PoolView
+
+ON_ITS_WAY = timedelta(seconds=TASK_ACK_WAIT_S)
+"""A hold, a call and a margin after the loss, nobody acts on what was lost any more."""
 
 
 def sign_of_loss(view: PoolView, ledger: Ledger, revision: int, *, caught_up: bool) -> str:
@@ -73,6 +77,15 @@ def answered(view: PoolView, frozen: Frozen) -> bool:
         claim.token > frozen.above and (record := view.record(pod)) is not None and record.ready
         for pod, claim in view.claims.items()
     )
+
+
+def calm_at(frozen: Frozen, now: datetime) -> datetime | None:
+    """Until when what was claimed before the loss may still reach a base; None: that time is over.
+
+    A pod that is taken down then may have no record, so that nobody could ask it. A broker whose clock was set
+    to another time keeps nobody waiting.
+    """
+    return frozen.since + ON_ITS_WAY if abs(now - frozen.since) < ON_ITS_WAY else None
 
 
 def _unknown(view: PoolView, ledger: Ledger) -> list[str]:

@@ -77,12 +77,16 @@ def play(view: PoolView, ledger: Ledger, revision: int, now: datetime, *, caught
     value = value.but(noted=_noted(view, ledger), seen=view.position)
     view.fold_claims(kept)
     # Answers count as soon as they are proven: nothing else may come to start another round.
-    if value.frozen is not None and not history.answered(view, value.frozen):
-        return _ask(view, ledger, value, kept)
+    if (frozen := value.frozen) is not None and (
+        (calm_at := history.calm_at(frozen, now)) is not None or not history.answered(view, frozen)
+    ):
+        return _ask(view, ledger, value, kept, calm_at)
     return _go_on(view, ledger, value.but(frozen=None), kept, now)
 
 
-def _ask(view: PoolView, ledger: Ledger, value: Ledger, kept: dict[str, Claim]) -> Round:
+def _ask(
+    view: PoolView, ledger: Ledger, value: Ledger, kept: dict[str, Claim], next_at: datetime | None
+) -> Round:
     """Disturb nothing, and ask every pod what it runs."""
     asked = history.questions(view, value)
     value = value.but(
@@ -91,7 +95,7 @@ def _ask(view: PoolView, ledger: Ledger, value: Ledger, kept: dict[str, Claim]) 
         contents=_contents(ledger, kept, (), ()),
     )
     view.fold_claims(value.claims)
-    return Round(value, _differs(ledger, value), asked)
+    return Round(value, _differs(ledger, value), asked, next_at=next_at)
 
 
 def _go_on(view: PoolView, ledger: Ledger, value: Ledger, kept: dict[str, Claim], now: datetime) -> Round:
