@@ -2,7 +2,7 @@
 
 A stream that keeps one message per subject *is* a table; its value changes only by ``publish(expect=…)``.
 ``tranche.bus.nats`` is the real one, ``tranche.bus.memory`` its twin for tests and simulation; one suite
-(``tests/contract/test_bus.py``) runs on both.
+(``tests/contract/bus``) runs on both.
 """
 
 from __future__ import annotations
