@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import signal
 import sys
 import textwrap
 import time
@@ -79,6 +80,7 @@ def _campaign(given: argparse.Namespace) -> int:
     campaign = Campaign(widths=widths, workers=given.workers, done=done)
     totals = Totals()
     stopped = False
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # either way it tells what it has seen
     try:
         for _, family in campaign.families(first, last):
             totals.add(family)
