@@ -224,7 +224,7 @@ def _more(
     dice: random.Random, pool: PoolDraw, strategy: dict[str, Any], deeds: list[Deed], version: int
 ) -> tuple[Deed, ...]:
     """These deeds and a few others."""
-    while dice.random() < 0.35 and len(deeds) < 5:
+    while dice.random() < 0.3 and len(deeds) < 5:
         verb = dice.choice(
             (
                 *("apply", "apply", "scale", "gates", "abort", "pause", "restart", "undo"),
