@@ -10,9 +10,11 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from tests.simulation.bases import SimBase
+from tests.simulation.ports import BEGAN
 from tests.simulation.world import World
 from tranche.bus.memory.stream import MemoryStream
 from tranche.bus.port import Stored
@@ -103,6 +105,8 @@ class Oracle:
         """By batch: the generations it was confirmed for."""
         self.claims: dict[tuple[str, str, str, int], Claim] = {}
         """All that were ever written: namespace, base, epoch, token."""
+        self.taken_at: dict[tuple[str, str, str, int], float] = {}
+        """When each of them was, as ``claims``."""
         self.begun: dict[tuple[Name, int, int], float] = {}
         """When the first replica of a generation's batch was disturbed."""
         self.finished: dict[tuple[Name, int, int], float] = {}
@@ -319,9 +323,13 @@ class Oracle:
                 earlier = self._claim_of(other, command)
                 if earlier is None or other.key.pool != seat.key.pool:
                     continue
-                if (earlier.deployment, earlier.generation) == (claim.deployment, claim.generation) and (
-                    # The way back of an abort is of no batch; what had begun before is finished beside it.
-                    0 < earlier.batch < claim.batch
+                if (
+                    (earlier.deployment, earlier.generation) == (claim.deployment, claim.generation)
+                    and (
+                        # The way back of an abort is of no batch; what had begun before is finished beside it.
+                        0 < earlier.batch < claim.batch
+                    )
+                    and not self._mends(other, command, document)
                 ):
                     self.broken("S5", f"{what} in batch {claim.batch} while batch {earlier.batch} runs")
         if name in self.rules.ungated:
@@ -344,6 +352,17 @@ class Oracle:
                 f"{what} in batch {claim.batch} {self.now - ended:.3f} s after the first replica of the batch "
                 f"before was finished; grayTime is {spec.gray_time_s} s",
             )
+
+    def _mends(self, seat: Seat, command: Command, document: Document) -> bool:
+        """Whether it was taken up after its batch was verified: what broke since is mended, or a pod came."""
+        claim = self._claim_of(seat, command)
+        batches = document.rollout.batches
+        if claim is None or command.request_id is None or not 0 < claim.batch <= len(batches):
+            return False
+        epoch, token, _, _ = command.request_id.rsplit("-", 3)
+        verified_at = batches[claim.batch - 1].verified_at
+        taken_at = self.taken_at[(*seat.key.pool, epoch, int(token))]
+        return verified_at is not None and BEGAN + timedelta(seconds=taken_at) > verified_at
 
     def _rollout(self, name: Name, generation: int) -> int:
         """The first generation of the rollout that a generation belongs to, as far as that is known."""
@@ -477,6 +496,7 @@ class Oracle:
         known = before.claims if before is not None else {}
         for pod, claim in ledger.claims.items():
             self.claims[(*pool, ledger.epoch, claim.token)] = claim
+            self.taken_at.setdefault((*pool, ledger.epoch, claim.token), self.now)
             old = known.get(pod)
             if old is None or old.token != claim.token:
                 self._taken(ledger, claim)
