@@ -27,6 +27,8 @@ class _Running:
     seed: int
     pid: int
     outlet: int
+    core: int | None = None
+    """The only one it runs on."""
     heard: bytearray = field(default_factory=bytearray)
     ended: int = 0
     """What the system says of its process."""
@@ -39,6 +41,9 @@ class Campaign:
         self._widths = widths
         self._workers = workers
         self._done = done
+        # In a family one process runs at a time, each for some milliseconds: not worth moving to another core.
+        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        self._cores: list[int | None] = [*cores] if workers <= len(cores) else [None] * workers
         self._running: dict[int, _Running] = {}
         self._selector = selectors.DefaultSelector()
 
@@ -68,11 +73,14 @@ class Campaign:
 
     def _begin(self, seed: int) -> None:
         outlet, inlet = os.pipe()
+        core = self._cores.pop(0)
         pid = os.fork()
         if not pid:
+            if core is not None:
+                os.sched_setaffinity(0, {core})
             _play(seed, self._widths, inlet)
         os.close(inlet)
-        running = self._running[outlet] = _Running(seed, pid, outlet)
+        running = self._running[outlet] = _Running(seed, pid, outlet, core)
         self._selector.register(outlet, selectors.EVENT_READ, running)
 
     def _ended(self) -> list[_Running]:
@@ -86,6 +94,7 @@ class Campaign:
             self._selector.unregister(running.outlet)
             os.close(running.outlet)
             del self._running[running.outlet]
+            self._cores.append(running.core)
             running.ended = os.waitpid(running.pid, 0)[1]
             ended.append(running)
         return ended
