@@ -97,6 +97,10 @@ class SimLoop(asyncio.AbstractEventLoop):
         heapq.heappush(self._timers, (when, next(self._numbers), handle))
         return handle
 
+    def wake(self, sleeper: asyncio.Future[Any], after_s: float) -> Handle:
+        """Wake whoever waits for it after so long, in a step of their own."""
+        return self.call_later(after_s, _wake, sleeper)
+
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
 
@@ -196,7 +200,7 @@ async def sleep(loop: SimLoop, seconds: float) -> None:
         await _turn()
         return
     woken = loop.create_future()
-    handle = loop.call_later(seconds, _wake, woken)
+    handle = loop.wake(woken, seconds)
     try:
         await woken
     finally:

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.simulation.air import Air, Weather
 from tests.simulation.bases import AirTransport, SimBase
+from tests.simulation.bells import lean
 from tests.simulation.line import AirLine
 from tests.simulation.loop import SimLoop
 from tests.simulation.pods import Inventory, SimPods
@@ -99,7 +100,7 @@ class World:
     @contextmanager
     def living(self) -> Iterator[None]:
         """While it lives, its loop is the running one."""
-        with self.loop, remembered(), mixed():
+        with self.loop, remembered(), mixed(), lean():
             try:
                 yield
             finally:

@@ -14,23 +14,23 @@ class Bell:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._waiting: dict[asyncio.Future[None], Sequence[str] | None] = {}
+        self.waiting: dict[asyncio.Future[None], Sequence[str] | None] = {}
         """In the order in which they came, so that they are woken in it; the subjects each heeds."""
 
     def ring(self, subject: str | None = None) -> None:
         """Something came to this subject; None: something else changed, for all."""
-        for waiting, heeded in self._waiting.items():
+        for waiting, heeded in self.waiting.items():
             if (subject is None or heeded is None or matches_any(heeded, subject)) and not waiting.done():
                 waiting.set_result(None)
 
     async def wait(self, seconds: float, heeded: Sequence[str] | None = None) -> None:
         """Until the bell rings for one of these subjects, or so many seconds have passed; None: for any."""
         rung = asyncio.get_running_loop().create_future()
-        self._waiting[rung] = heeded
+        self.waiting[rung] = heeded
         try:
             async with self._clock.timeout(max(0.0, seconds)):
                 await rung
         except TimeoutError:
             pass
         finally:
-            del self._waiting[rung]
+            del self.waiting[rung]
