@@ -64,3 +64,21 @@ def test_a_peer_without_stable_is_released_by_counts() -> None:
     counts = Counts(present=0, updated=0, wanted=5, placeable=5)
     found = releases(counts, batch_count=2, use_beta=False, peer=True, stable=False)
     assert [(one.size, one.replicas, one.updated) for one in found] == [(2, 2, 2), (3, ALL, ALL)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "use_beta", "betas"),
+    [
+        (10, True, [True, False, False]),
+        (10, False, [False, False, False]),
+        (2, True, [True, False]),
+        (2, False, [False, False]),
+        (1, True, [False]),
+        (0, True, []),
+    ],
+)
+def test_the_first_of_several_is_the_beta_where_one_is_wished_for(
+    changes: int, use_beta: bool, betas: list[bool]
+) -> None:
+    counts = Counts(present=changes, updated=0, wanted=changes, placeable=0)
+    assert [one.beta for one in releases(counts, batch_count=3, use_beta=use_beta)] == betas
