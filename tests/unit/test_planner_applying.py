@@ -115,6 +115,7 @@ def test_while_it_is_deleted_nothing_is_applied(healthy: Case) -> None:
     healthy.tell(moving=1)
     answer = healthy.apply("2.0.0", replicas=10)
     assert isinstance(answer, RefusedAnswer)
+    assert answer.errors[0].field == ""
     assert answer.errors[0].message == (
         "shop/cart is being deleted; apply it again when its phase is Deleted"
     )

@@ -46,7 +46,10 @@ def test_no_progress_for_so_long_is_degraded_and_held(stable: Case) -> None:
     assert status.next == "tranche abort shop/cart"
     assert [one.reason for one in status.problems] == ["ProgressDeadlineExceeded"]
     assert (stable.plan.held, stable.plan.held_at) == (True, 10)
-    assert status.event.reason == "ProgressDeadlineExceeded"
+    assert (status.event.reason, status.event.message) == (
+        "ProgressDeadlineExceeded",
+        "batch 1 of 3 made no progress for 300 seconds; nothing further is disturbed",
+    )
 
 
 def test_the_default_deadline_is_ten_minutes_and_zero_is_none(stable: Case) -> None:
@@ -95,6 +98,97 @@ def test_the_clock_stands_still(stable: Case, what: str) -> None:
     assert stable.status.phase == "Progressing"
     stable.later(1)
     assert stable.status.phase == "Degraded"
+
+
+def test_the_clock_stands_still_before_and_after_a_rollout(stable: Case) -> None:
+    stable.later(601)
+    assert due(stable.it) is None
+    stable.apply("2.0.0", **THREE)
+    stable.later(601)
+    assert (due(stable.it), stable.status.phase) == (None, "Pending")
+    stable.tell()
+    assert due(stable.it) == stable.now + timedelta(seconds=600)
+    stable.do(Abort())
+    stable.tell(moving=1)
+    stable.later(601)
+    assert (due(stable.it), stable.status.phase) == (None, "Aborting")
+
+
+def test_what_is_held_for_the_deadline_waits_for_no_time(stable: Case) -> None:
+    rolling(stable)
+    stable.later(601)
+    assert (due(stable.it), stable.status.phase) == (None, "Degraded")
+    stable.tell(moving=1)
+    assert due(stable.it) is None
+
+
+def test_available_ones_are_progress_too_but_not_the_same_once_more(stable: Case) -> None:
+    rolling(stable, useBeta=False)
+    start = stable.now
+    steps = [
+        # updated, available of them, seconds since the start at which the clock began anew
+        (2, 0, 100),
+        (2, 1, 200),
+        (3, 0, 300),
+        (3, 1, 300),
+        (2, 2, 500),
+        (3, 2, 500),
+    ]
+    for updated, available, began in steps:
+        stable.later(100)
+        about = {"updated": updated, "outcome_updated": updated, "updated_available": available}
+        stable.tell(**about, available=9, moving=1)
+        assert due(stable.it) == start + timedelta(seconds=began + 600)
+
+
+def test_news_in_the_last_moment_count_before_the_deadline(stable: Case) -> None:
+    """Nobody has noticed that the time was over when the scheduler says why nothing went on."""
+    rolling(stable)
+    stable.now += timedelta(seconds=700)
+    stable.tell(blocked="BudgetExhausted", available=8)
+    assert stable.status.phase == "Blocked"
+    stable.tell(available=8)
+    assert stable.status.phase == "Progressing"
+    assert due(stable.it) == stable.now, "its time was over before it was blocked"
+    stable.later(0)
+    assert stable.status.phase == "Degraded"
+
+
+def test_a_clock_that_is_set_back_takes_no_time_away(stable: Case) -> None:
+    rolling(stable)
+    stable.now -= timedelta(seconds=50)
+    stable.do(Pause())
+    stable.do(Resume())
+    assert due(stable.it) == stable.now + timedelta(seconds=600)
+
+
+def test_a_canary_that_died_while_it_was_watched_is_late_some_time_after(stable: Case) -> None:
+    rolling(stable, grayTime=60)
+    stable.carry_out()
+    assert stable.gates == ["grayTime"]
+    stable.tell(available=9, updated_available=0)
+    stable.later(61)
+    assert stable.gates == ["verified"]
+    stable.later(599)
+    assert stable.status.phase == "Progressing"
+    stable.later(1)
+    assert stable.status.phase == "Degraded"
+
+
+def test_retry_of_what_failed_starts_the_clock_anew(stable: Case) -> None:
+    rolling(stable)
+    stable.later(500)
+    stable.tell(available=9, failed=1)
+    assert (stable.status.phase, due(stable.it)) == ("Degraded", None), "it waits for a person"
+    stable.do(Retry())
+    assert due(stable.it) == stable.now + timedelta(seconds=600)
+
+
+def test_a_changed_wish_starts_the_clock_anew(stable: Case) -> None:
+    rolling(stable)
+    stable.later(500)
+    stable.apply("2.0.0", **THREE, progressDeadlineSeconds=300)
+    assert due(stable.it) == stable.now + timedelta(seconds=300)
 
 
 def test_retry_ends_the_hold_and_starts_the_clock_anew(stable: Case) -> None:

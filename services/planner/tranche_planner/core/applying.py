@@ -108,7 +108,7 @@ def _fields(before: Document, after: Document, now: datetime) -> tuple[Document,
     if number and number != was.confirm_batch_num:
         if waits_for_confirm(after) and after.rollout.current == number:
             after = confirmed(after, number, MANIFEST, f"spec.confirmBatchNum went to {number}", now)
-        elif after.rollout.kind != "roll" or not _was_confirmed(after, number):
+        elif not _was_confirmed(after, number):
             warnings = (f"spec.confirmBatchNum {number} confirms nothing: that batch does not wait now",)
     return after, warnings
 

@@ -32,13 +32,13 @@ def conditions(document: Document, now: datetime) -> tuple[Condition, ...]:
 
 def _upserted(before: Condition | None, row: _Row, document: Document, now: datetime) -> Condition:
     status: Literal["True", "False"] = "True" if row.true else "False"
-    same = before is not None and before.status == status
+    since = before.last_transition_time if before is not None and before.status == status else now
     return Condition(
         type=row.kind,
         status=status,
         reason=row.reason,
         message=row.message,
-        last_transition_time=before.last_transition_time if before and same else now,
+        last_transition_time=since,
         observed_generation=document.observed_generation,
     )
 
