@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.unit.planner_desk import BEGAN, Case
 from tranche.contract.content import Content
-from tranche_planner.core.document import MOST_REVISIONS, Batch, Document, Mark, Revision, Rollout, kept
+from tranche_planner.core.document import Batch, Document, Mark, Revision, Rollout, kept
 from tranche_planner.core.explaining import history
 from tranche_planner.core.wishes import Abort, Pause, Resume, Retry, Scale
 
@@ -195,9 +196,9 @@ def test_old_revisions_are_kept_up_to_the_limit_and_those_of_the_same_content(
 
 
 def test_even_of_the_same_content_only_so_many_are_kept_and_always_the_needed_ones() -> None:
-    many = revisions(*["a"] * (MOST_REVISIONS + 5))
+    many = revisions(*["a"] * 105)
     found = [one.content.revision for one in kept(many, frozenset({2}), 10)]
-    assert found == [2, *range(6, MOST_REVISIONS + 6)]
+    assert found == [2, *range(6, 106)]
 
 
 def test_a_deployment_without_revisions_kept_by_the_limit_still_goes_back_to_stable(case: Case) -> None:
@@ -214,3 +215,106 @@ def test_the_same_content_goes_by_all_its_numbers(case: Case) -> None:
     assert case.plan.target_revisions == case.plan.stable_revisions == (1, 3)
     case.apply("1.0.0", replicas=10, module={"args": ["--debug"]})
     assert (case.plan.target_revisions, case.plan.stable_revisions) == ((4,), (1, 3))
+
+
+AT = "2026-01-31T09:00:00.000Z"
+NOBODY = {"by": None, "reason": None}
+CONTENT = {"revision": 1, "module": "cart", "version": "1.0.0"}
+WISH = {"namespace": "shop", "name": "cart", "base": "web-base"}
+ROLLOUT = {"firstGeneration": 1, "startedAt": AT}
+
+
+def read_again(**changes: object) -> dict[str, object]:
+    """A document with no more than what every one has, as it is written once it was read."""
+    module = {"name": "cart", "version": "1.0.0", "url": "http://modules.example/cart.jar"}
+    least = {
+        "namespace": "shop",
+        "name": "cart",
+        "spec": {**WISH, "module": module},
+        "generation": 1,
+        "revisions": [{"content": CONTENT, "generation": 1, "startedAt": AT}],
+        "nextRevision": 2,
+        "target": 1,
+        "rollout": ROLLOUT,
+        "event": {"reason": "Accepted", "message": "generation 1 is accepted"},
+    }
+    found = json.loads(Document.decode(json.dumps({**least, **changes}).encode()).encode())
+    assert isinstance(found, dict)
+    return found
+
+
+def test_what_an_older_release_did_not_write_has_not_happened() -> None:
+    found = read_again()
+    none = {"sequence": 0, "time": None}
+    marks = (
+        "lastWish",
+        "lastHold",
+        "lastConfirm",
+        "lastPromote",
+        "lastReplace",
+        "lastProgress",
+        "freezeMark",
+    )
+    assert {mark: found[mark] for mark in marks} == dict.fromkeys(marks, none)
+    counts = ("revision", "observedGeneration", "stableReplicas", "evictPlan")
+    assert {count: found[count] for count in counts} == dict.fromkeys(counts, 0)
+    nothing = ("stable", "by", "paused", "frozen", "plan", "progress", "rejected", "evictedAt")
+    assert {one: found[one] for one in nothing} == dict.fromkeys(nothing)
+    assert (found["evict"], found["conditions"], found["nonce"]) == ([], [], "")
+
+
+def test_a_rollout_that_says_no_more_is_counted_first() -> None:
+    assert read_again()["rollout"] == {
+        **ROLLOUT,
+        **NOBODY,
+        "kind": "roll",
+        "stage": "opening",
+        "firstPlan": 0,
+        "openReplicas": -1,
+        "batches": [],
+        "current": 0,
+        "gateless": False,
+        "pods": 0,
+        "watch": {"spentS": 0, "since": None, "updated": 0, "available": 0},
+        "expired": None,
+        "retriedAt": None,
+        "retriedPlan": 0,
+        "scarred": False,
+        "abandon": False,
+        "left": [],
+        "leftCount": 0,
+    }
+
+
+def test_a_batch_that_says_no_more_is_not_released() -> None:
+    batch = {"size": 3, "replicas": 10, "updated": 3}
+    rollout = read_again(rollout={**ROLLOUT, "batches": [batch]})["rollout"]
+    assert isinstance(rollout, dict)
+    assert rollout["batches"] == [
+        {
+            **batch,
+            "beta": False,
+            "startedAt": None,
+            "verifiedAt": None,
+            "confirmedBy": None,
+            "confirmedAt": None,
+            "confirmReason": None,
+            "promotedAt": None,
+            "brings": 0,
+            "availableBefore": 0,
+        }
+    ]
+
+
+def test_a_hold_that_says_no_more_was_told_to_nobody() -> None:
+    hold = {"since": AT, "heldAt": None, "firstPlan": 0}
+    found = read_again(
+        paused={"since": AT},
+        frozen={"since": AT, "scope": "shop"},
+        rollout={**ROLLOUT, "expired": {"since": AT}},
+    )
+    assert found["paused"] == {**hold, **NOBODY, "byManifest": False}
+    assert found["frozen"] == {**hold, "scope": "shop", "until": None, "by": None, "reason": ""}
+    rollout = found["rollout"]
+    assert isinstance(rollout, dict)
+    assert rollout["expired"] == hold
