@@ -154,6 +154,24 @@ def test_news_in_the_last_moment_count_before_the_deadline(stable: Case) -> None
     assert stable.status.phase == "Degraded"
 
 
+def test_what_came_true_in_the_last_moment_is_not_late(stable: Case) -> None:
+    rolling(stable)
+    stable.revisions = {1: 9, 2: 1}
+    stable.tell(moving=1)
+    stable.now += timedelta(seconds=700)
+    stable.tell()
+    assert (stable.plan.batch, stable.status.phase) == (2, "Progressing")
+
+
+def test_what_blocked_an_earlier_plan_does_not_stop_the_clock(stable: Case) -> None:
+    rolling(stable)
+    stable.see(stable.counts(plan_revision=1, blocked="BudgetExhausted", available=8))
+    stable.later(599)
+    assert stable.status.phase == "Progressing"
+    stable.later(1)
+    assert stable.status.phase == "Degraded"
+
+
 def test_a_clock_that_is_set_back_takes_no_time_away(stable: Case) -> None:
     rolling(stable)
     stable.now -= timedelta(seconds=50)

@@ -12,7 +12,7 @@ from tests.unit.planner_desk import BEGAN, Case
 from tranche.contract.content import Content
 from tranche_planner.core.document import Batch, Document, Mark, Revision, Rollout, kept
 from tranche_planner.core.explaining import history
-from tranche_planner.core.wishes import Abort, Pause, Resume, Retry, Scale
+from tranche_planner.core.wishes import Abort, Delete, Pause, Resume, Retry, Scale
 
 SOON = BEGAN + timedelta(seconds=1)
 
@@ -157,6 +157,24 @@ def test_an_aborted_revision_may_yet_complete(case: Case) -> None:
     case.finish()
     assert finished(case) == {1: BEGAN, 2: BEGAN + timedelta(seconds=20)}
     assert [one.outcome for one in history(case.it).revisions] == ["completed", "completed"]
+
+
+def test_an_aborted_revision_stays_aborted_whatever_comes_after(case: Case) -> None:
+    case.do(Abort())
+    case.finish()
+    case.later(10)
+    case.apply("3.0.0", replicas=10)
+    case.finish()
+    assert [one.outcome for one in history(case.it).revisions] == ["completed", "aborted", "completed"]
+    assert finished(case) == {1: BEGAN, 2: BEGAN, 3: BEGAN + timedelta(seconds=10)}
+
+
+def test_a_deletion_is_under_way_until_it_is_over(case: Case) -> None:
+    assert (case.it.deleting, case.it.deleted) == (False, False)
+    case.do(Delete())
+    assert (case.it.deleting, case.it.deleted) == (True, False)
+    case.carry_out()
+    assert (case.it.deleting, case.it.deleted) == (False, True)
 
 
 def test_a_revision_that_is_carried_out_has_no_fate_yet(case: Case) -> None:

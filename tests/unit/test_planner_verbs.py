@@ -238,6 +238,21 @@ def test_a_confirm_names_its_rollout() -> None:
     assert isinstance(case.do(Confirm(generation=2, batch=1)), AcceptedAnswer), "the same rollout"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        (Confirm(generation=9), "generation"),
+        (Confirm(batch=2), "batch"),
+        (Undo(revision=9), "revision"),
+        (wish("2.0.0", **WAITS, base="edge-base"), "spec.baseDeploymentName"),
+    ],
+)
+def test_a_refusal_names_the_field(wanted: Wish, field: str) -> None:
+    answer = waiting().do(wanted)
+    assert isinstance(answer, RefusedAnswer)
+    assert [error.field for error in answer.errors] == [field]
+
+
 def test_a_confirm_of_a_verified_batch_survives_a_change_of_gates() -> None:
     case = waiting()
     case.apply("2.0.0", **WAITS, grayTime=60)

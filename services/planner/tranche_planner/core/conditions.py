@@ -47,7 +47,6 @@ def _rows(document: Document, now: datetime) -> Iterator[_Row]:
     progress, spent = document.progress, budget(document)
     available = progress.available if progress else 0
     need = wanted(document)
-    blocked = progress.blocked if progress else ""
     failed = progress.failed + progress.retrying if progress else 0
     now_at = standing(document, now)
     enough = available >= need - spent.resolved
@@ -68,8 +67,13 @@ def _rows(document: Document, now: datetime) -> Iterator[_Row]:
         "WithinBudget" if free else "BudgetExhausted",
         f"{spent.unavailable} of {need} are unavailable, {spent.resolved} may be",
     )
-    fits = blocked != "InsufficientCapacity"
-    yield _Row("Schedulable", fits, "Schedulable" if fits else blocked, "" if fits else now_at.message)
+    fits = progress is None or progress.blocked != "InsufficientCapacity"
+    yield _Row(
+        "Schedulable",
+        fits,
+        "Schedulable" if fits else "InsufficientCapacity",
+        "" if fits else now_at.message,
+    )
     yield _Row(
         "ReplicaFailure",
         failed > 0,

@@ -16,9 +16,10 @@ def timed(document: Document, now: datetime) -> Document:
     watch, runs = document.rollout.watch, _runs(document, now)
     if runs == (watch.since is not None):
         return document
-    if runs:
+    if watch.since is None:
         return _with(document, watch.but(since=now))
-    return _with(document, watch.but(spent_s=_spent_s(watch, now), since=None))
+    spent_s = watch.spent_s + max(0.0, (now - watch.since).total_seconds())
+    return _with(document, watch.but(spent_s=spent_s, since=None))
 
 
 def risen(document: Document, progress: Progress, now: datetime) -> Document:
@@ -77,10 +78,6 @@ def _runs(document: Document, now: datetime) -> bool:
         return False
     others = [gate for gate in shut(document, now) if not isinstance(gate, Unverified)]
     return not others and not given_up(document) and not verified(document)
-
-
-def _spent_s(watch: Stopwatch, now: datetime) -> float:
-    return watch.spent_s + (max(0.0, (now - watch.since).total_seconds()) if watch.since else 0.0)
 
 
 def _with(document: Document, watch: Stopwatch) -> Document:
