@@ -155,12 +155,11 @@ def test_what_was_said_in_an_earlier_life_comes_too_late(healthy: Case, newer: W
 
 def test_a_replacement_of_an_earlier_life_that_comes_again_is_no_problem(healthy: Case) -> None:
     healthy.do(Replace(pod="web-base-1"))
-    said = Mark(sequence=healthy.sequence, time=healthy.now)
+    said = healthy.sequence
     deleted(healthy)
     healthy.apply("3.0.0", replicas=2)
-    answer = decide(healthy.it, Replace(pod="web-base-1"), said, healthy.now).answer
-    assert isinstance(answer, AcceptedAnswer)
-    assert healthy.it.evict == ()
+    assert isinstance(healthy.do(Replace(pod="web-base-1"), sequence=said), AcceptedAnswer)
+    assert healthy.plan.evict == ()
 
 
 def test_counts_of_an_earlier_life_are_not_read_again(healthy: Case) -> None:
