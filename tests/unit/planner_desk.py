@@ -74,7 +74,7 @@ class Case:
 
     def freeze(self, **about: Any) -> None:
         """A freeze of the namespace begins, or changes."""
-        freeze = Freeze(namespace="shop", since=self.now, **about)
+        freeze = Freeze(**{"namespace": "shop", "since": self.now, **about})
         self.sequence += 1
         self._freezes(freeze)
 

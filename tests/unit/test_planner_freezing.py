@@ -99,6 +99,87 @@ def test_what_is_known_of_newer_freezes_is_not_undone_by_an_older_view(rolling: 
     assert under(frozen, None, newer, rolling.now).frozen is None
 
 
+def test_of_endless_freezes_the_oldest_covers_and_then_the_first_by_name() -> None:
+    older = Freeze(namespace="shop", since=BEGAN - timedelta(hours=1))
+    assert covering([freeze("_all"), older], BEGAN) == older
+    assert covering([older, freeze("_all")], BEGAN) == older
+    assert covering([freeze("shop"), freeze("_all")], BEGAN) == freeze("_all")
+    assert covering([freeze("_all", BEGAN + timedelta(days=9)), older], BEGAN) == older
+
+
+def test_of_freezes_that_end_together_the_same_one_always_covers() -> None:
+    soon = BEGAN + timedelta(minutes=1)
+    both = [freeze("_all", soon), freeze("shop", soon)]
+    assert covering(both, BEGAN) == covering(both[::-1], BEGAN) == freeze("shop", soon)
+
+
+def test_a_freeze_that_ends_this_moment_covers_no_more() -> None:
+    end = BEGAN + timedelta(minutes=1)
+    assert covering([freeze(until=end)], end - timedelta(milliseconds=1)) == freeze(until=end)
+    assert covering([freeze(until=end), freeze("_all", end)], end) is None
+
+
+def test_what_a_freeze_means_for_people_is_told(rolling: Case) -> None:
+    rolling.freeze(reason="sale", by="ops")
+    assert rolling.status.event.message == "a freeze covers it by ops: sale"
+    rolling.unfreeze()
+    event = rolling.status.event
+    assert (event.reason, event.message) == ("Resumed", "the freeze was lifted")
+    assert rolling.gates == ["verified"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"reason": "longer sale"}, "namespace shop is frozen by ops: longer sale"),
+        ({"by": "eve"}, "namespace shop is frozen by eve: sale"),
+        ({"namespace": "_all"}, "all namespaces are frozen by ops: sale"),
+        ({"since": BEGAN - timedelta(hours=1)}, "namespace shop is frozen by ops: sale"),
+        (
+            {"until": BEGAN + timedelta(hours=1)},
+            "namespace shop is frozen by ops: sale; ends by itself at 2026-01-31 10:00:00 UTC",
+        ),
+    ],
+)
+def test_a_freeze_that_changes_goes_on_holding_as_before(
+    rolling: Case, changed: dict[str, object], message: str
+) -> None:
+    about = {"reason": "sale", "by": "ops", "since": BEGAN}
+    rolling.freeze(**about)
+    rolling.tell(present=9, outcome=9, available=9)
+    plan = rolling.plan
+    rolling.freeze(**{**about, **changed})
+    status = rolling.status
+    assert status.phase == "Paused", "the scheduler knows already that it is held"
+    assert status.message == f"{message}; nothing new is disturbed"
+    assert status.event.reason == "Frozen"
+    assert status.gates[-1].since == changed.get("since", BEGAN)
+    assert rolling.plan == plan, "what was lost meanwhile is still remade up to ten"
+
+
+def test_the_same_freeze_again_changes_nothing(rolling: Case) -> None:
+    rolling.freeze(reason="sale", by="ops", until=BEGAN + timedelta(hours=1))
+    before = rolling.it
+    rolling.freeze(reason="sale", by="ops", until=BEGAN + timedelta(hours=1))
+    assert rolling.it == before
+
+
+def test_no_freeze_still_is_no_news(rolling: Case) -> None:
+    before = rolling.it
+    rolling.unfreeze()
+    assert rolling.it == before
+
+
+def test_another_freeze_may_follow_one_that_is_over(rolling: Case) -> None:
+    rolling.freeze(until=rolling.now + timedelta(seconds=30))
+    rolling.tell(present=9, outcome=9, available=9)
+    later = rolling.now + timedelta(seconds=30)
+    next_one = Freeze(namespace="shop", since=later, reason="again")
+    frozen = under(rolling.it, next_one, Mark(sequence=99, time=later), later).frozen
+    assert frozen is not None
+    assert (frozen.since, frozen.until, frozen.reason, frozen.held_at) == (later, None, "again", 9)
+
+
 @pytest.fixture
 def deleting() -> Case:
     case = Case()
@@ -107,6 +188,15 @@ def deleting() -> Case:
     case.do(Delete())
     case.revisions = {1: 1}
     return case
+
+
+def test_what_is_deleted_is_frozen_no_more(deleting: Case) -> None:
+    deleting.revisions = {}
+    deleting.finish()
+    assert deleting.status.phase == "Deleted"
+    before = deleting.it
+    deleting.freeze()
+    assert deleting.it == before
 
 
 def test_what_is_on_a_dead_pod_holds_a_deletion_up(deleting: Case) -> None:
