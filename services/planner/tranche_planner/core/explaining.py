@@ -77,7 +77,6 @@ def _gates(document: Document, now: datetime) -> tuple[GateExplained, ...]:
 
 def _why_open(document: Document, gate: GateName) -> str:
     rollout, batch, spec = document.rollout, document.rollout.batch, document.spec
-    between = rollout.kind == "roll" and rollout.stage == "releasing" and not rollout.last_batch
     match gate:
         case "pause":
             return "nobody has paused it"
@@ -85,7 +84,7 @@ def _why_open(document: Document, gate: GateName) -> str:
             return "a freeze covers it, but holds no abort and no deletion"
         case "freeze":
             return f"no freeze covers {document.namespace}"
-        case _ if not between or batch is None:
+        case _ if batch is None or rollout.last_batch:
             return "no batch is waiting for another one"
         case "verified":
             return f"batch {rollout.current} is as it should be"

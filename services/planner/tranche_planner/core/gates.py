@@ -79,9 +79,7 @@ def waits_for_confirm(document: Document) -> bool:
     """Whether the current batch was verified and nobody has confirmed it yet."""
     rollout, batch = document.rollout, document.rollout.batch
     return (
-        rollout.kind == "roll"
-        and rollout.stage == "releasing"
-        and batch is not None
+        batch is not None
         and not rollout.last_batch
         and document.spec.need_confirm
         and not rollout.gateless
@@ -126,15 +124,15 @@ def unfreeze(scope: str) -> str:
 def _shut(document: Document, now: datetime) -> Iterator[Gate]:
     rollout, batch = document.rollout, document.rollout.batch
     paused, frozen = document.paused, document.frozen
-    between = rollout.kind == "roll" and rollout.stage == "releasing" and not rollout.last_batch
-    if between and batch is not None:
+    if batch is not None and not rollout.last_batch:
         if not verified(document):
             yield Unverified(batch.started_at or rollout.started_at, rollout.current)
-        end = gray_end(document, batch)
-        if batch.verified_at is not None and end is not None and now < end:
-            yield Graying(batch.verified_at, end, rollout.current)
-        if batch.verified_at is not None and waits_for_confirm(document):
-            yield Unconfirmed(batch.verified_at, rollout.current)
+        if batch.verified_at is not None:
+            end = gray_end(document, batch)
+            if end is not None and now < end:
+                yield Graying(batch.verified_at, end, rollout.current)
+            if waits_for_confirm(document):
+                yield Unconfirmed(batch.verified_at, rollout.current)
     if paused is not None:
         yield Halted(paused.since, paused.by, paused.reason)
     if frozen is not None and rollout.kind == "roll":

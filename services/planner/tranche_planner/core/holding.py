@@ -14,12 +14,14 @@ from tranche_planner.core.verification import degraded
 from tranche_planner.core.wishes import Confirm, Pause, Promote, Resume
 from tranche_planner.core.words import signed
 
+_ABORTED = "nothing is rolled out: the rollout was aborted"
+
 
 def confirm(document: Document, wish: Confirm, now: datetime) -> Decision:
     """Lets the rollout go on behind the batch that waits; a repeat changes nothing."""
     rollout = document.rollout
     if rollout.kind != "roll":
-        return refuse(f"nothing is rolled out: {_doing(document)}, which nobody has to confirm")
+        return refuse(f"{_ABORTED}, which nobody has to confirm")
     first, newest = rollout.first_generation, document.generation
     if wish.generation is not None and not first <= wish.generation <= newest:
         return refuse(
@@ -85,10 +87,10 @@ def resumed(document: Document, by: str | None) -> Document:
 
 def promote(document: Document, wish: Promote, now: datetime) -> Decision:
     """Opens the gates of the batch that waits, or all that are left; neither the budget nor a freeze."""
-    rollout, batch = document.rollout, document.rollout.batch
+    rollout = document.rollout
     where = f"{document.namespace}/{document.name}"
     if rollout.kind != "roll":
-        return refuse(f"nothing is rolled out: {_doing(document)}, so there is no gate to open")
+        return refuse(f"{_ABORTED}, so there is no gate to open")
     if degraded(document):
         return refuse(
             "the rollout is held by what failed, not by a gate: look at it, then "
@@ -102,7 +104,7 @@ def promote(document: Document, wish: Promote, now: datetime) -> Decision:
         after = document.but(paused=None, rollout=rollout.but(gateless=True))
         after = after.told("Confirmed", f"promoted in full{signed(wish.by, wish.reason)}")
         return accept(advance(after, now), "all remaining gates of this rollout are open")
-    if batch is None or batch.verified_at is None or rollout.last_batch or not _shuts(document, now):
+    if not _shuts(document, now):
         return accept(document, f"no gate is shut that a promote could open{_and_waits(document, now)}")
     after = confirmed(document, rollout.current, wish.by, wish.reason, now)
     after = after.but(rollout=after.rollout.with_batch(rollout.current, promoted_at=now))
@@ -113,11 +115,6 @@ def promote(document: Document, wish: Promote, now: datetime) -> Decision:
 
 def _shuts(document: Document, now: datetime) -> bool:
     return any(isinstance(gate, Graying | Unconfirmed) for gate in shut(document, now))
-
-
-def _doing(document: Document) -> str:
-    words = {"abort": "the rollout was aborted", "delete": "the deployment is being deleted"}
-    return words[document.rollout.kind]
 
 
 def _and_waits(document: Document, now: datetime) -> str:

@@ -47,7 +47,8 @@ def batch_state(document: Document, now: datetime) -> BatchState:
         return "Pending"
     if degraded(document):
         return "Failed"
-    return "Waiting" if _waits(document, now) else "Releasing"
+    waits = not rollout.last_batch and verified(document) and bool(shut(document, now))
+    return "Waiting" if waits else "Releasing"
 
 
 def observed(document: Document) -> bool:
@@ -148,16 +149,9 @@ def _noted(document: Document, hold: Hold) -> bool:
     return document.progress is not None and document.progress.plan_revision >= hold.first_plan
 
 
-def _waits(document: Document, now: datetime) -> bool:
-    rollout, batch = document.rollout, document.rollout.batch
-    between = rollout.stage == "releasing" and not rollout.last_batch
-    seen = batch is not None and batch.verified_at is not None
-    return between and seen and verified(document) and bool(shut(document, now))
-
-
 def _waiting(document: Document, now: datetime) -> Standing | None:
     rollout = document.rollout
-    if not _waits(document, now):
+    if not verified(document):
         return None
     which = f"batch {rollout.current} of {len(rollout.batches)} is verified"
     gates = shut(document, now)
@@ -170,10 +164,7 @@ def _waiting(document: Document, now: datetime) -> Standing | None:
         command = f"tranche promote {where(document)}"
         message = f"{which} and is watched until {in_words(graying.until)}"
         return Standing("Waiting", "GrayTime", message, command)
-    word = "pause" if document.paused else "freeze"
-    return Standing(
-        "Waiting", "Paused", f"{which}; the {word} is on its way to the scheduler", _watch(document)
-    )
+    return None
 
 
 def _blocked(document: Document) -> Standing | None:
@@ -198,7 +189,7 @@ def _under_way(document: Document) -> Standing:
     rollout, progress = document.rollout, document.progress
     version, generation = document.spec.module.version, document.generation
     command = _watch(document)
-    if rollout.stage == "opening":
+    if progress is None or rollout.stage == "opening":
         if progress is None or not observed(document):
             message = f"generation {generation} is accepted and waits for the scheduler to count"
         elif document.spec.peer and not progress.pods:
@@ -209,8 +200,6 @@ def _under_way(document: Document) -> Standing:
         else:
             message = "surplus replicas that are not available are removed first"
         return Standing("Pending", "Accepted", message, command)
-    if progress is None:
-        return Standing("Progressing", "BatchReleased", "waiting for the scheduler to count", command)
     if not rollout.over:
         count, total = rollout.current, len(rollout.batches)
         trying = f", {progress.retrying} failed and are tried again" if progress.retrying else ""
