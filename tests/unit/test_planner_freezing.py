@@ -96,7 +96,9 @@ def test_what_is_known_of_newer_freezes_is_not_undone_by_an_older_view(rolling: 
     newer, older = (Mark(sequence=number, time=rolling.now) for number in (7, 6))
     frozen = under(rolling.it, freeze(), newer, rolling.now)
     assert under(frozen, None, older, rolling.now) == frozen
-    assert under(frozen, None, newer, rolling.now).frozen is None
+    lifted = under(frozen, None, newer, rolling.now)
+    assert lifted.frozen is None
+    assert under(lifted, freeze(), older, rolling.now) == lifted
 
 
 def test_of_endless_freezes_the_oldest_covers_and_then_the_first_by_name() -> None:
@@ -155,6 +157,15 @@ def test_a_freeze_that_changes_goes_on_holding_as_before(
     assert status.event.reason == "Frozen"
     assert status.gates[-1].since == changed.get("since", BEGAN)
     assert rolling.plan == plan, "what was lost meanwhile is still remade up to ten"
+
+
+def test_a_freeze_that_changes_is_not_said_to_be_on_its_way_again(rolling: Case) -> None:
+    rolling.freeze(reason="sale")
+    rolling.tell()
+    rolling.apply("2.0.0", **THREE, maxUnavailable=3)
+    assert rolling.status.phase == "Paused"
+    rolling.freeze(reason="longer sale")
+    assert (rolling.status.phase, rolling.status.reason) == ("Paused", "Frozen")
 
 
 def test_the_same_freeze_again_changes_nothing(rolling: Case) -> None:

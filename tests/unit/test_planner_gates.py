@@ -9,6 +9,7 @@ import pytest
 from tests.unit.planner_desk import BEGAN, Case
 from tranche.contract.status import GateStatus
 from tranche_planner.core.gates import gray_end, shut, told, unfreeze, waits_for_confirm
+from tranche_planner.core.status import status
 from tranche_planner.core.wishes import Abort, Confirm, Delete, Pause, Promote
 
 RELEASED, VERIFIED = (BEGAN + timedelta(seconds=each) for each in (10, 20))
@@ -65,6 +66,7 @@ def test_gray_time_is_over_at_its_end() -> None:
         "grayTime"
     ]
     assert shut(case.it, end) == ()
+    assert status(case.it, end).batch.state == "Releasing"
 
 
 def test_a_confirm_says_which_batch_to_confirm() -> None:

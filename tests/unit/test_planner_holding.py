@@ -134,6 +134,13 @@ def refused_words(answer: AcceptedAnswer | RefusedAnswer) -> tuple[str, str]:
             "no batch waits for a confirm; batch 1 of 3 is under way and nothing waits for a person "
             "(batch 1 is watched until 2026-01-31 09:01:00 UTC; opens by itself then)",
         ),
+        (
+            lambda: waiting(needConfirm=False, grayTime=60),
+            Confirm(generation=1),
+            "generation",
+            "got generation 1; the rollout under way is generation 2; batch 1 of 3 is under way and nothing waits "
+            "for a person (batch 1 is watched until 2026-01-31 09:01:00 UTC; opens by itself then)",
+        ),
     ],
 )
 def test_a_confirm_of_what_does_not_wait_says_what_does(
@@ -212,6 +219,27 @@ def test_a_pause_of_the_manifest_takes_nobody_elses_place() -> None:
     assert (gate.message, gate.since) == ("paused by bob", case.now.replace(second=0))
 
 
+def test_the_end_of_the_manifests_pause_confirms_no_batch_that_was_verified_meanwhile() -> None:
+    case = rolling()
+    case.apply("2.0.0", replicas=10, batchCount=3, needConfirm=True, pause=True)
+    case.revisions = {1: 7, 2: 3}
+    case.tell()
+    assert case.gates == ["confirm", "pause"]
+    case.apply("2.0.0", replicas=10, batchCount=3, needConfirm=True, pause=False)
+    case.tell()
+    assert (case.gates, case.plan.batch, case.plan.held) == (["confirm"], 1, False)
+
+
+def test_the_manifest_confirms_a_batch_and_leaves_a_persons_pause() -> None:
+    case = rolling()
+    case.do(Pause(by="bob"))
+    case.revisions = {1: 7, 2: 3}
+    case.tell()
+    case.apply("2.0.0", replicas=10, batchCount=3, needConfirm=True, pause=False)
+    assert case.gates == ["pause"]
+    assert case.status.batches[0].confirmed_by == "the manifest"
+
+
 def test_resume_gives_a_rollout_that_was_too_slow_its_time_again() -> None:
     case = rolling(progressDeadlineSeconds=300)
     case.later(300)
@@ -270,11 +298,21 @@ def test_a_promote_does_not_open_a_pause() -> None:
     )
 
 
+def test_a_promote_does_not_open_a_pause_behind_gray_time_that_is_over() -> None:
+    case = waiting(needConfirm=False, grayTime=60)
+    case.do(Pause(by="eve"))
+    case.tell()
+    case.later(61)
+    assert accepted_words(case.do(Promote())).endswith("nothing waits for a person (paused by eve)")
+    assert case.status.batches[0].confirmed_at is None
+
+
 @pytest.mark.parametrize("strategy", [{"needConfirm": True}, {"needConfirm": False, "grayTime": 60}, GATED])
 def test_a_promote_opens_the_gates_of_the_batch_that_waits(strategy: dict[str, object]) -> None:
     case = waiting(**strategy)
     assert accepted_words(case.do(Promote())) == "batch 1 of 3 was promoted"
     assert case.plan.batch == 2
+    assert case.status.batches[1].started_at == case.now
 
 
 def test_a_promote_is_kept_with_who_when_and_why() -> None:

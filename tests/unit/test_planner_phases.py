@@ -545,6 +545,7 @@ def test_a_paused_deletion_goes_on_with_resume() -> None:
     assert told(case) == (
         "Deleting", "Deleted", "2 replicas left to uninstall and it is paused", "tranche resume shop/cart"
     )  # fmt: skip
+    assert case.status.batch.state == "Releasing"
 
 
 def test_a_deletion_of_what_was_never_counted_has_nothing_left() -> None:
