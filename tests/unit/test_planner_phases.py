@@ -333,6 +333,20 @@ def test_a_pause_is_told_before_a_freeze() -> None:
     assert case.status.reason == "Frozen"
 
 
+def test_what_is_all_there_but_not_yet_in_order_may_still_be_blocked() -> None:
+    case = rolling()
+    grown = {"updated": 10, "outcome_updated": 10, "updated_available": 10}
+    case.tell(present=11, outcome=10, available=10, **grown, blocked="BudgetExhausted")
+    assert case.status.phase == "Blocked"
+
+
+def test_a_failure_that_is_tried_again_is_not_healthy_before_the_scheduler_says_so() -> None:
+    case = healthy()
+    case.tell(failed=1)
+    case.do(Retry())
+    assert case.status.phase == "Progressing"
+
+
 @pytest.mark.parametrize(
     ("reason", "problems", "words"),
     [

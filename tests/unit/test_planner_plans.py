@@ -283,6 +283,19 @@ def test_a_new_plan_tells_the_newest_ledger_that_was_seen() -> None:
     assert case.plan.seen_ledger == seen, "never less than was known"
 
 
+def test_before_anything_was_counted_no_ledger_was_seen() -> None:
+    case = Case()
+    case.apply("1.0.0", replicas=10)
+    case.do(Pause())
+    assert (case.plan.revision, case.plan.seen_ledger) == (2, 0)
+
+
+def test_a_wish_that_is_only_previewed_has_a_plan_without_a_number() -> None:
+    case = Case()
+    case.apply("1.0.0", replicas=10)
+    assert plan_of(case.it.but(plan=None)).revision == 0
+
+
 def test_another_number_is_no_other_plan() -> None:
     it = rolling().it
     assert it.plan is not None

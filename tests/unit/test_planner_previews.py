@@ -101,14 +101,17 @@ def test_a_surplus_that_is_under_way_is_left_out_of_the_cutting() -> None:
 def test_a_wish_that_changes_nothing_leads_nowhere() -> None:
     case = healthy()
     case.apply("1.0.0", replicas=10, batchCount=4)
-    assert asked(ahead(case)) == []
+    what = ahead(case)
+    assert (asked(what), what.document.generation) == ([], 2)
 
 
 @pytest.mark.parametrize(("pods", "numbers"), [(0, []), (1, [1]), (4, [1, 2])])
 def test_a_first_peer_waits_for_a_pod(pods: int, numbers: list[int]) -> None:
     case = Case(pods=pods)
     case.apply("1.0.0", replicas=-1, batchCount=2)
-    assert [number for number, *_ in asked(ahead(case))] == numbers
+    what = ahead(case)
+    assert [number for number, *_ in asked(what)] == numbers
+    assert nothing(what.document, ()).generation == 1
 
 
 def test_what_is_no_peer_or_was_one_before_is_cut_although_no_pod_is_there() -> None:
@@ -124,7 +127,8 @@ def test_what_is_no_peer_or_was_one_before_is_cut_although_no_pod_is_there() -> 
 
 def test_a_complete_rollout_leads_nowhere_unless_a_replica_is_replaced() -> None:
     case = healthy()
-    assert asked(ahead(case)) == []
+    what = ahead(case)
+    assert (asked(what), what.document) == ([], case.it)
     case.do(Replace(pod="web-base-7"))
     assert asked(ahead(case)) == [(0, "roll", 10, ALL)]
     case.finish()
@@ -199,6 +203,10 @@ def test_what_is_done_outside_batches_is_told_under_number_zero() -> None:
     case.do(Replace(pod="web-base-7"))
     told = answered(case, Level(size=1))
     assert told.batches == (PreviewBatch(index=0, size=1),)
+    case = healthy()
+    case.apply("1.0.0", replicas=8)
+    told = answered(case, Level(size=2), surplus_unavailable=2)
+    assert (told.generation, told.changes, told.batches) == (2, 2, (PreviewBatch(index=0, size=2),))
     case = healthy()
     case.apply("2.0.0", **{**STEPS, "replicas": 8})
     told = answered(case, Level(size=1), Level(), Level(), Level(), surplus_unavailable=1)
@@ -275,6 +283,13 @@ def replacing() -> Case:
     return case
 
 
+def confirms_from_the_second_batch_on() -> Case:
+    case = verified()
+    case.apply("2.0.0", **STEPS, needConfirm=True)
+    assert case.plan.batch == 2
+    return case
+
+
 def only_removing() -> Case:
     case = healthy()
     case.apply("1.0.0", **{**STEPS, **GATED, "replicas": 4})
@@ -298,6 +313,7 @@ def only_removing() -> Case:
         (aborting, 0, 0),
         (replacing, 0, 0),
         (only_removing, 2, 120),
+        (confirms_from_the_second_batch_on, 1, 0),
     ],
 )
 def test_how_often_somebody_must_confirm_and_how_long_it_waits_at_least(

@@ -30,7 +30,7 @@ def rolled_back(document: Document, now: datetime) -> Document:
 
 
 def deleting(
-    document: Document, by: str | None, reason: str | None, now: datetime, *, abandon: bool = False
+    document: Document, by: str | None, reason: str | None, now: datetime, *, abandon: bool
 ) -> Document:
     """The same document on its way to nothing."""
     after = document.ended(document.target, "deleted", now)

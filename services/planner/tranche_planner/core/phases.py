@@ -9,7 +9,7 @@ from tranche.contract.progress import Progress
 from tranche.contract.status import BatchState, Phase
 from tranche_planner.core.budget import budget
 from tranche_planner.core.document import Document, Hold
-from tranche_planner.core.gates import Frozen, Graying, Unconfirmed, shut, told
+from tranche_planner.core.gates import Frozen, Graying, Unconfirmed, shut, told, unfreeze
 from tranche_planner.core.plans import wanted
 from tranche_planner.core.rollout import deleted_words
 from tranche_planner.core.verification import degraded, fresh, given_up, verified
@@ -23,7 +23,7 @@ class Standing:
     phase: Phase
     reason: str
     message: str
-    next: str = ""
+    next: str
 
 
 def standing(document: Document, now: datetime) -> Standing:
@@ -116,7 +116,7 @@ def _degraded(document: Document) -> Standing | None:
             return Standing("Degraded", "InstallFailed", message, f"tranche retry {name}")
         message = f"{many} failed and will not be tried again; nothing further is disturbed{said}"
         return Standing("Degraded", "InstallFailed", message, f"tranche abort {name}")
-    if rollout.expired is not None and rollout.kind == "roll":
+    if rollout.expired is not None:
         return Standing("Degraded", "ProgressDeadlineExceeded", _too_slow(document), f"tranche abort {name}")
     return None
 
@@ -137,10 +137,8 @@ def _paused(document: Document) -> Standing | None:
         return Standing("Paused", "Paused", message, f"tranche resume {where(document)}")
     if frozen is not None and _noted(document, frozen):
         gate = Frozen(frozen.since, frozen.until, frozen.scope, frozen.by, frozen.reason)
-        status = told(gate, document)
-        return Standing(
-            "Paused", "Frozen", f"{status.message}; nothing new is disturbed", status.unblock or ""
-        )
+        message = f"{told(gate, document).message}; nothing new is disturbed"
+        return Standing("Paused", "Frozen", message, unfreeze(frozen.scope))
     return None
 
 

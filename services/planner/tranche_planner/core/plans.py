@@ -98,7 +98,7 @@ def threshold(document: Document) -> int:
 def wanted(document: Document) -> int:
     """How many replicas the wish, or the abort of it, asks for; of a peer: the pods counted."""
     rollout = document.rollout
-    if rollout.kind == "delete" or (rollout.kind == "abort" and document.stable is None):
+    if rollout.kind == "delete":
         return 0
     number = document.stable_replicas if rollout.kind == "abort" else document.spec.replicas
     if number == ALL:

@@ -49,12 +49,7 @@ def course(document: Document, progress: Progress) -> Course:
         left = progress.present - surplus
         trim = document.but(rollout=rollout.but(open_replicas=left))
         first = (plan_of(trim),)
-        progress = progress.but(
-            present=left,
-            outcome=left,
-            outcome_updated=min(progress.outcome_updated, left),
-            surplus_unavailable=0,
-        )
+        progress = progress.but(outcome=left)
     batches = cut(document, progress)
     document = document.but(rollout=rollout.but(batches=batches, stage="releasing", pods=progress.pods))
     if not batches:
@@ -125,8 +120,6 @@ def _batches(course: Course, levels: Levels) -> tuple[PreviewBatch, ...]:
 def _left(document: Document) -> tuple[Batch, ...]:
     """Batches that are still to be verified and waited behind."""
     rollout = document.rollout
-    if rollout.kind != "roll" or rollout.over:
-        return ()
     return rollout.batches[max(0, rollout.current - 1) :]
 
 
