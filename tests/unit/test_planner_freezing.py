@@ -96,9 +96,9 @@ def test_what_is_known_of_newer_freezes_is_not_undone_by_an_older_view(rolling: 
     newer, older = (Mark(sequence=number, time=rolling.now) for number in (7, 6))
     frozen = under(rolling.it, freeze(), newer, rolling.now)
     assert under(frozen, None, older, rolling.now) == frozen
-    lifted = under(frozen, None, newer, rolling.now)
+    lifted = under(frozen, None, Mark(sequence=8, time=rolling.now), rolling.now)
     assert lifted.frozen is None
-    assert under(lifted, freeze(), older, rolling.now) == lifted
+    assert under(lifted, freeze(), newer, rolling.now) == lifted
 
 
 def test_of_endless_freezes_the_oldest_covers_and_then_the_first_by_name() -> None:

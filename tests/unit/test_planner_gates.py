@@ -9,6 +9,7 @@ import pytest
 from tests.unit.planner_desk import BEGAN, Case
 from tranche.contract.status import GateStatus
 from tranche_planner.core.gates import gray_end, shut, told, unfreeze, waits_for_confirm
+from tranche_planner.core.rollout import due
 from tranche_planner.core.status import status
 from tranche_planner.core.wishes import Abort, Confirm, Delete, Pause, Promote
 
@@ -67,6 +68,13 @@ def test_gray_time_is_over_at_its_end() -> None:
     ]
     assert shut(case.it, end) == ()
     assert status(case.it, end).batch.state == "Releasing"
+
+
+def test_gray_time_has_no_end_before_it_began() -> None:
+    case = rolling(grayTime=60, progressDeadlineSeconds=0)
+    assert due(case.it) is None
+    case.carry_out()
+    assert due(case.it) == case.now + timedelta(seconds=60, milliseconds=1)
 
 
 def test_a_confirm_says_which_batch_to_confirm() -> None:

@@ -555,7 +555,7 @@ def test_an_abandoned_deletion_asks_for_nothing_more() -> None:
 def test_a_paused_deletion_goes_on_with_resume() -> None:
     case = deleting()
     case.do(Pause())
-    case.tell(present=2, down=2)
+    case.tell(present=2, outcome=2, down=2)
     assert told(case) == (
         "Deleting", "Deleted", "2 replicas left to uninstall and it is paused", "tranche resume shop/cart"
     )  # fmt: skip
