@@ -1,0 +1,268 @@
+"""When a batch is verified, what is given up, and when nothing is left: by what the scheduler counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.planner_desk import BEGAN, Case
+from tranche.contract.plan import ALL
+from tranche.contract.progress import PodSample, Problem, Progress
+from tranche_planner.core.verification import reached, unanswering
+from tranche_planner.core.wishes import Abort, Delete, Retry
+
+FIVE = Progress(
+    namespace="shop",
+    base="web-base",
+    name="cart",
+    plan_revision=2,
+    generation=1,
+    batch=1,
+    ledger_revision=7,
+    position=9,
+    at=BEGAN,
+    pods=5,
+    present=5,
+    outcome=5,
+    updated=2,
+    outcome_updated=2,
+    available=5,
+    updated_available=2,
+)
+"""Five replicas are there and well, two of them at the target."""
+
+
+@pytest.mark.parametrize(
+    ("counts", "level", "there"),
+    [
+        ({}, {}, True),
+        ({"moving": 1}, {}, False),
+        ({"retrying": 1}, {}, False),
+        ({"maturing": 1}, {}, False),
+        ({"outcome": 6}, {}, False),
+        ({"outcome": 4}, {}, False),
+        ({}, {"replicas": 6}, False),
+        ({}, {"replicas": 4}, False),
+        ({"down": 1}, {"replicas": 4}, True),
+        ({"down": 1}, {"replicas": 3}, False),
+        ({"down": 2}, {"replicas": 3}, True),
+        ({"failed": 1}, {}, False),
+        ({"failed": 1}, {"threshold": 1}, True),
+        ({"failed": 2}, {"threshold": 1}, False),
+        ({"updated_available": 1}, {}, False),
+        ({}, {"updated": 1}, True),
+        ({}, {"updated": 3}, False),
+        ({"failed": 1}, {"updated": 3, "threshold": 1}, True),
+        ({"failed": 1}, {"updated": 4, "threshold": 1}, False),
+        ({"down": 3}, {"updated": 4}, True),
+        ({"down": 2}, {"updated": 3}, False),
+        ({}, {"updated": ALL}, False),
+        ({"updated": 5, "updated_available": 5}, {"updated": ALL}, True),
+        ({"updated": 4, "updated_available": 4, "down": 1}, {"updated": ALL}, True),
+        ({}, {"replicas": ALL}, True),
+        ({"pods": 6}, {"replicas": ALL}, False),
+        ({"pods": 4}, {"replicas": ALL}, True),
+    ],
+)
+def test_when_a_level_is_reached(counts: dict[str, int], level: dict[str, int], there: bool) -> None:
+    assert reached(FIVE.but(**counts), **{"replicas": 5, "updated": 2, **level}) == there
+
+
+def rolling(**changes: Any) -> Case:
+    """Ten replicas of 1.0.0, the first of three batches to 2.0.0 is released: three of them."""
+    case = Case()
+    case.apply("1.0.0", replicas=10)
+    case.finish()
+    case.apply("2.0.0", **{"replicas": 10, "batchCount": 3, "maxUnavailable": 5, **changes})
+    case.tell()
+    assert (case.plan.batch, case.plan.updated) == (1, 3)
+    return case
+
+
+def at_target(count: int, **more: Any) -> dict[str, Any]:
+    return {"updated": count, "outcome_updated": count, "updated_available": count, **more}
+
+
+@pytest.mark.parametrize(
+    ("counts", "failed"),
+    [
+        (at_target(2, available=9, failed=1), 0),
+        (at_target(1, available=8, failed=2), 0),
+        (at_target(0, available=8, failed=2), 0),
+        (at_target(0, available=7, failed=3), 0),
+        (at_target(0, available=6, failed=4), 4),
+        (at_target(2, available=6, failed=4), 4),
+    ],
+)
+def test_failures_hold_the_rollout_where_they_are_more_than_may_be(
+    counts: dict[str, Any], failed: int
+) -> None:
+    case = rolling(failureThreshold=3)
+    # While something moves nobody knows yet what the batch will have brought.
+    case.tell(**counts, moving=1)
+    assert (case.status.phase == "Degraded") == (failed > 0)
+    assert case.status.message.startswith(f"{failed} replicas failed") == (failed > 0)
+
+
+@pytest.mark.parametrize(
+    ("counts", "phase"),
+    [
+        (at_target(0, available=7, failed=3), "Degraded"),
+        (at_target(0, available=7, failed=3, moving=1), "Progressing"),
+        (at_target(0, available=7, failed=2, retrying=1), "Progressing"),
+        (at_target(0, available=7, failed=2, maturing=1), "Progressing"),
+        (at_target(0, available=7, failed=2), "Progressing"),
+        (at_target(0, available=8, failed=2, down=8), "Degraded"),
+        (at_target(0, available=8, failed=2, down=7), "Progressing"),
+        (at_target(0, available=10), "Progressing"),
+    ],
+)
+def test_a_batch_that_brought_nothing_but_failures_holds_once_it_is_done(
+    counts: dict[str, Any], phase: str
+) -> None:
+    case = rolling(failureThreshold=3)
+    case.tell(**counts)
+    assert (case.status.phase, case.plan.batch) == (phase, 1)
+    if phase == "Degraded":
+        assert f"{counts['failed']} replicas failed" in case.status.message
+
+
+def test_what_a_batch_brought_is_counted_from_its_release() -> None:
+    case = rolling(failureThreshold=3)
+    case.tell(**at_target(3))
+    assert (case.plan.batch, case.plan.updated) == (2, 6)
+    case.tell(**at_target(3, available=7, failed=3))
+    assert case.status.phase == "Degraded", "the three that came are of the batch before"
+    again = rolling(failureThreshold=3)
+    again.tell(**at_target(3))
+    again.tell(**at_target(4, available=8, failed=2))
+    assert again.plan.batch == 3
+
+
+def test_the_last_batch_is_done_when_all_are_at_the_target_or_failed() -> None:
+    case = rolling(failureThreshold=4)
+    case.tell(**at_target(3))
+    case.tell(**at_target(6))
+    assert (case.plan.batch, case.plan.updated) == (3, ALL)
+    case.tell(**at_target(6, available=7, failed=3))
+    assert case.status.phase == "Progressing"
+    case.tell(**at_target(6, available=6, failed=4))
+    assert case.status.phase == "Degraded"
+
+
+def test_a_batch_that_only_takes_away_needs_to_bring_nothing() -> None:
+    case = Case()
+    case.apply("1.0.0", replicas=10)
+    case.finish()
+    case.apply("1.0.0", replicas=6, failureThreshold=1)
+    case.tell(failed=1, updated=9, updated_available=9, outcome_updated=9, available=9)
+    assert case.plan.batch == 1
+    case.revisions = {1: 6}
+    case.tell(failed=1, updated=5, updated_available=5, outcome_updated=5, available=5)
+    assert (case.plan.complete, case.status.stable_version) == (True, "1.0.0")
+
+
+def test_what_was_counted_for_another_plan_gives_nothing_up() -> None:
+    case = rolling(failureThreshold=3)
+    case.do(Retry())
+    case.tell(plan_revision=case.plan.revision - 1, **at_target(0, available=7, failed=3))
+    assert case.status.phase == "Progressing"
+    case.tell(**at_target(0, available=7, failed=3))
+    assert case.status.phase == "Degraded"
+
+
+def test_counts_that_do_not_know_of_the_retry_give_nothing_up() -> None:
+    case = rolling()
+    case.tell(available=9, failed=1)
+    asked = case.plan.revision
+    case.do(Retry())
+    assert case.plan.revision == asked + 1
+    case.tell(plan_revision=asked, available=9, failed=1)
+    assert case.status.phase == "Progressing"
+    case.tell(plan_revision=asked + 1, available=9, failed=1)
+    assert case.status.phase == "Degraded"
+
+
+# --- the ends ---
+
+
+@pytest.mark.parametrize(
+    ("counts", "phase"),
+    [
+        ({}, "Aborted"),
+        ({"present": 1}, "Aborting"),
+        ({"outcome": 1}, "Aborting"),
+        ({"moving": 1}, "Aborting"),
+    ],
+)
+def test_the_abort_of_a_first_installation_ends_when_nothing_is_left(
+    counts: dict[str, int], phase: str
+) -> None:
+    case = Case()
+    case.apply("1.0.0", replicas=3)
+    case.tell()
+    case.do(Abort())
+    case.tell(**counts)
+    assert case.status.phase == phase
+
+
+def test_an_answer_to_another_plan_ends_no_deletion() -> None:
+    case = Case()
+    case.apply("1.0.0", replicas=3)
+    case.finish()
+    case.do(Delete())
+    case.revisions = {}
+    case.tell(plan_revision=case.plan.revision - 1)
+    assert case.status.phase != "Deleted"
+    case.tell()
+    assert case.status.phase == "Deleted"
+
+
+@pytest.mark.parametrize(
+    ("counts", "phase"),
+    [
+        ({"down": 3}, "Deleted"),
+        ({"down": 2}, "Deleting"),
+        ({"down": 2, "stuck": 1}, "Deleted"),
+        ({"down": 2, "stuck": 1, "moving": 1}, "Deleted"),
+        ({"down": 3, "moving": 1}, "Deleting"),
+        ({"down": 2, "stuck": 1, "moving": 2}, "Deleting"),
+    ],
+)
+def test_an_abandoned_deletion_ends_when_all_that_is_left_does_not_answer(
+    counts: dict[str, int], phase: str
+) -> None:
+    case = Case()
+    case.apply("1.0.0", replicas=3)
+    case.finish()
+    case.do(Delete(abandon=True))
+    early = case.counts(plan_revision=case.plan.revision - 1, **counts)
+    case.see(early)
+    assert case.status.phase != "Deleted", "the scheduler does not know of it yet"
+    case.tell(**counts)
+    if "stuck" in counts and phase == "Deleted":
+        case.tell(**counts)  # the plan says by now how many may be stuck
+    assert case.status.phase == phase
+
+
+def sample(pod: str) -> PodSample:
+    return PodSample(pod=pod, version="1.0.0", revision=1, state="failed")
+
+
+def test_the_pods_that_do_not_answer_are_named_once_and_in_order() -> None:
+    told = FIVE.but(
+        problems=(
+            Problem(reason="PodUnreachable", message="no answer", pods=("d", "a")),
+            Problem(reason="OperationStuck", message="no end", pods=("e",)),
+        ),
+        unavailable_pods=("c", "a"),
+        samples=(sample("b"), sample("d")),
+    )
+    assert unanswering(told) == ("a", "b", "c", "d", "e")
+    assert unanswering(told.but(present=3)) == ("a", "b", "c"), "no more than there are replicas"
+
+
+def test_at_most_twenty_pods_are_named() -> None:
+    names = tuple(f"pod-{number:02}" for number in range(30))
+    assert unanswering(FIVE.but(present=30, unavailable_pods=names)) == names[:20]
