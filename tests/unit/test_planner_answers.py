@@ -431,6 +431,9 @@ def test_what_names_its_batch_or_its_pod_means_the_same_whenever_it_comes() -> N
     late = case.do(Confirm(batch=1), sequence=99)
     assert isinstance(late, AcceptedAnswer)
     assert late.message == "batch 1 was confirmed already"
+    before = case.it
+    case.do(Replace(pod="web-base-1"), sequence=99)
+    assert case.it == before, "nothing is saved that is so already"
 
 
 def test_one_that_comes_again_is_done_with_the_warnings_of_before() -> None:
@@ -477,6 +480,53 @@ def test_a_refusal_names_the_verb_its_first_error_and_how_many_more_there_are() 
     assert problem.count == 3
     case.do(Pause())
     assert case.status.problems == ()
+
+
+def test_the_same_refusal_again_changes_nothing() -> None:
+    case = STATES["waiting"]()
+    case.apply("2.0.0", replicas=10, batchCount=3, needConfirm=True, grayTime=60)
+    case.tell()
+    assert case.gates == ["grayTime", "confirm"]
+    mark = Mark(sequence=100, time=case.now)
+    once = reject(case.it, "apply", refused("no"), mark, case.now)
+    assert once.revision == case.it.revision + 1
+    assert reject(once, "apply", refused("no"), mark, case.now) is once
+
+
+# --- a pause and its end ---
+
+
+def test_a_resume_ends_no_gray_time_and_no_freeze() -> None:
+    case = STATES["rolling"]()
+    case.apply("2.0.0", replicas=10, batchCount=3, grayTime=60)
+    case.tell()
+    case.carry_out()
+    case.freeze()
+    case.tell()
+    case.do(Pause())
+    assert case.gates == ["grayTime", "pause", "freeze"]
+    case.tell()
+    case.do(Resume())
+    assert (case.gates, case.plan.held) == (["grayTime", "freeze"], True)
+
+
+def test_a_deletion_is_paused_resumed_and_tried_again_like_a_rollout() -> None:
+    case = STATES["deleting"]()
+    case.do(Pause(**BOB))
+    assert (case.plan.held, case.status.event.message) == (True, "paused by bob: so it is")
+    answer = case.do(Resume(**BOB))
+    assert (case.plan.held, case.status.event.message) == (False, "resumed by bob")
+    assert isinstance(answer, AcceptedAnswer)
+    case.tell(failed=1)
+    case.later(5)
+    answer = case.do(Retry(**BOB))
+    assert isinstance(answer, AcceptedAnswer)
+    assert answer.message == "1 replica that failed will be tried again at once"
+    assert (case.plan.mode, case.plan.retried_at) == ("remove", case.now)
+    assert case.status.event.message == f"{answer.message} by bob: so it is"
+
+
+# --- what comes first ---
 
 
 def test_a_module_is_owned_before_its_first_wish_is_carried_out() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.planner_desk import BEGAN, Case
 from tranche.contract.plan import ALL
 from tranche.contract.progress import PodSample, Problem, Progress
-from tranche_planner.core.verification import reached, unanswering
+from tranche_planner.core.verification import reached, unanswering, verified
 from tranche_planner.core.wishes import Abort, Delete, Retry
 
 FIVE = Progress(
@@ -186,6 +186,12 @@ def test_counts_that_do_not_know_of_the_retry_give_nothing_up() -> None:
     assert phase_of(case) == "Progressing"
     case.tell(plan_revision=asked + 1, available=9, failed=1)
     assert phase_of(case) == "Degraded"
+
+
+def test_before_anything_was_counted_nothing_is_verified() -> None:
+    case = Case()
+    case.apply("1.0.0", replicas=3)
+    assert verified(case.it) is False
 
 
 # --- the ends ---

@@ -67,8 +67,8 @@ def _decide(document: Document | None, wish: Wish, mark: Mark, now: datetime) ->
     match wish:
         case Apply():
             return apply(document, wish, now)
-        case Delete() if document is not None:
-            return _delete(document, wish, now)
+        case Delete():
+            return refuse(ABSENT) if document is None else _delete(document, wish, now)
         case _ if document is None or document.deleted:
             return refuse(ABSENT)
         case _ if document.deleting:
@@ -93,8 +93,6 @@ def _decide(document: Document | None, wish: Wish, mark: Mark, now: datetime) ->
             return replace(document, wish, mark, now)
         case Scale():
             return scale(document, wish, now)
-        case Delete():  # of one that never was
-            return refuse(ABSENT)
         case _:
             assert_never(wish)
 
