@@ -279,6 +279,8 @@ def test_failures_within_the_threshold_are_remembered_until_they_are_mended(stab
     for trying in ({"retrying": 1}, {"failed": 1}):
         stable.tell(**almost, **trying)
         assert stable.it.rollout.scarred
+    stable.tell(plan_revision=stable.it.rollout.first_plan - 1, updated=10, updated_available=10)
+    assert stable.it.rollout.scarred, "that was counted before the scheduler knew of this rollout"
     stable.revisions = {2: 10}
     stable.tell()
     assert not stable.it.rollout.scarred

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from tests.unit.planner_desk import BEGAN, Case
 from tranche.contract.plan import ALL
 from tranche.contract.progress import PodSample, Problem, Progress
-from tranche_planner.core.verification import reached, unanswering, verified
+from tranche_planner.core.rollout import due
+from tranche_planner.core.verification import abandoned, reached, unanswering, verified
 from tranche_planner.core.wishes import Abort, Delete, Retry
 
 FIVE = Progress(
@@ -167,6 +169,36 @@ def test_a_batch_that_only_takes_away_needs_to_bring_nothing() -> None:
     assert (case.plan.complete, case.status.stable_version) == (True, "1.0.0")
 
 
+def test_a_batch_whose_pods_are_all_down_holds_nothing_up() -> None:
+    case = rolling()
+    case.tell(**at_target(0, available=0, down=10))
+    assert (case.plan.batch, case.plan.updated) == (2, 6)
+
+
+def test_what_failed_under_the_wish_before_is_not_given_up_under_this_one() -> None:
+    case = rolling()
+    case.tell(available=9, failed=1)
+    case.apply("3.0.0", replicas=10)
+    assert (phase_of(case), case.status.batch.state) == ("Pending", "Pending")
+
+
+def test_what_failed_and_what_is_tried_again_are_told_together_once_it_is_complete() -> None:
+    case = rolling(failureThreshold=2)
+    for count in (3, 6, 8):
+        case.tell(**at_target(count, available=8 if count == 8 else 10, failed=2 if count == 8 else 0))
+    assert case.plan.complete
+    case.tell(**at_target(7, available=7, failed=2, retrying=1))
+    assert case.status.message == ("complete, but 3 replicas failed; tranche retry shop/cart tries again")
+
+
+def test_a_retry_starts_the_clock_at_once() -> None:
+    case = rolling()
+    case.tell(available=9, failed=1)
+    assert due(case.it) is None
+    case.do(Retry())
+    assert due(case.it) == case.now + timedelta(seconds=600)
+
+
 def test_what_was_counted_for_another_plan_gives_nothing_up() -> None:
     case = rolling(failureThreshold=3)
     case.do(Retry())
@@ -191,7 +223,39 @@ def test_counts_that_do_not_know_of_the_retry_give_nothing_up() -> None:
 def test_before_anything_was_counted_nothing_is_verified() -> None:
     case = Case()
     case.apply("1.0.0", replicas=3)
-    assert verified(case.it) is False
+    assert (verified(case.it), abandoned(case.it)) == (False, False)
+
+
+def test_a_replica_lost_at_the_target_is_waited_for_where_nothing_is_stable() -> None:
+    case = Case()
+    case.apply("1.0.0", replicas=8, batchCount=2, needConfirm=True)
+    case.tell()
+    assert (case.plan.replicas, case.plan.updated) == (4, 4)
+    case.revisions = {1: 3}
+    case.tell()
+    assert case.gates == ["verified"]
+    case.revisions = {1: 4}
+    case.tell()
+    assert case.gates == ["confirm"]
+
+
+def test_a_failed_replica_takes_its_place_in_a_batch_where_nothing_is_stable() -> None:
+    case = Case()
+    case.apply("1.0.0", replicas=10)
+    case.revisions = {1: 6}
+    case.apply("2.0.0", replicas=10, batchCount=3, needConfirm=True, maxUnavailable=5, failureThreshold=1)
+    case.tell(placeable=4)
+    assert (case.plan.replicas, case.plan.updated) == (9, 3)
+    case.tell(**at_target(2, present=8, outcome=8, available=7, failed=1))
+    assert case.gates == ["confirm"], "the one that was lost joins what is left"
+
+
+def test_what_fails_on_the_way_back_is_not_given_up() -> None:
+    case = rolling()
+    case.do(Abort())
+    case.tell(available=9, failed=1)
+    status = case.status
+    assert (status.phase, status.batch.state, status.event.reason) == ("Aborting", "Releasing", "Aborted")
 
 
 # --- the ends ---
