@@ -69,11 +69,30 @@ def test_what_is_not_remembered_is_outranked_by_one_and_nothing_older_is(rolling
     document = rolling.it
     plan, revision = rolling.plan.revision, document.revision
     for older in (plan, plan - 1):
-        assert outrank(document, older, revision) == document
+        assert outrank(document, older, revision) is document
     newer = outrank(document, plan + 1, revision + 5)
     assert newer.plan is not None
     assert (newer.plan.revision, newer.revision) == (plan + 2, revision + 5)
     assert outrank(document.but(plan=None), 99).plan is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "back", "heard"),
+    [
+        ("ours", "ours", 0, True),
+        ("ours", "another's", 0, False),
+        ("ours", "another's", 1, True),
+        ("ours", "", 0, True),
+        ("", "another's", 0, True),
+    ],
+)
+def test_an_answer_to_another_plan_of_the_same_number_is_outranked_where_both_are_known(
+    rolling: Case, ours: str, theirs: str, back: int, heard: bool
+) -> None:
+    rolling.document = rolling.it.but(plan=rolling.plan.but(nonce=ours))
+    before = rolling.plan.revision
+    rolling.tell(plan_nonce=theirs, plan_revision=before - back, available=9, moving=1)
+    assert (rolling.status.available, rolling.plan.revision) == ((9, before) if heard else (10, before + 1))
 
 
 @pytest.mark.parametrize(("told", "observed"), [(1, 1), (2, 2), (99, 2)])
@@ -97,7 +116,8 @@ def test_a_plan_is_unheard_until_it_is_answered(stable: Case) -> None:
     assert unheard(stable.it.but(plan=None)) == 0
     anew = said_anew(plan.revision, stable.it, stable.now)
     assert anew.plan == plan.but(revision=plan.revision + 1)
-    assert said_anew(plan.revision - 1, stable.it, stable.now) == stable.it, "that one was answered since"
+    for older in (plan.revision - 1, plan.revision - 2):
+        assert said_anew(older, stable.it, stable.now) == stable.it, "another was said since"
     stable.tell(plan_revision=plan.revision)
     assert unheard(stable.it.but(plan=plan)) == 0
     assert said_anew(0, stable.it.but(plan=None), stable.now).plan is None
@@ -161,8 +181,9 @@ def test_every_step_of_a_rollout_is_told(stable: Case) -> None:
 
 def test_the_ways_back_are_told_when_they_end(rolling: Case) -> None:
     rolling.do(Abort())
-    rolling.carry_out()
+    rolling.carry_out(unavailable_pods=("web-base-1",))
     assert event(rolling) == ("Aborted", "aborted: back at 1.0.0")
+    assert (rolling.it.rollout.left, rolling.it.rollout.left_count) == ((), 0), "nothing was left behind"
     rolling.do(Delete())
     rolling.carry_out()
     assert event(rolling) == (
@@ -196,6 +217,7 @@ def left_behind(pods: int) -> Case:
     [
         (1, "1 replica left behind on pods that do not answer: web-base-1; "),
         (2, "2 replicas left behind on pods that do not answer: web-base-1, web-base-2; "),
+        (3, "3 replicas left behind on pods that do not answer: web-base-1, web-base-2 and 1 more; "),
         (5, "5 replicas left behind on pods that do not answer: web-base-1, web-base-2 and 3 more; "),
     ],
 )
@@ -226,6 +248,39 @@ def test_what_is_given_up_without_a_cause_is_told_by_its_number(rolling: Case) -
 
 
 # --- how it goes on ---
+
+
+def test_a_single_surplus_replica_that_is_not_available_goes_first(stable: Case) -> None:
+    stable.apply("1.0.0", replicas=6)
+    stable.tell(available=9, surplus_unavailable=1)
+    assert (stable.plan.mode, stable.plan.replicas, stable.status.batch.count) == ("open", 9, 0)
+
+
+def test_replicas_that_no_pod_can_take_yet_are_released_all_the_same() -> None:
+    case = Case(pods=0)
+    case.apply("1.0.0", replicas=3)
+    case.tell()
+    assert (case.plan.mode, case.plan.batch, case.plan.replicas) == ("roll", 1, 3)
+
+
+def test_a_wish_for_nothing_is_complete_at_once() -> None:
+    case = Case()
+    case.apply("1.0.0", replicas=0)
+    case.later(5)
+    case.tell()
+    assert (case.plan.complete, case.status.batch.count) == (True, 0)
+    assert [(one.outcome, one.finished_at) for one in case.it.revisions] == [("completed", case.now)]
+
+
+def test_every_batch_has_all_the_time_there_is(stable: Case) -> None:
+    stable.apply("2.0.0", replicas=10, batchCount=2, maxUnavailable=5)
+    stable.tell()
+    stable.later(500)
+    stable.tell(updated=5, outcome_updated=5, updated_available=5, moving=1)
+    stable.later(50)
+    stable.tell(updated=5, outcome_updated=5, updated_available=5)
+    assert stable.plan.batch == 2
+    assert due(stable.it) == stable.now + timedelta(seconds=600)
 
 
 def test_nothing_is_released_while_it_is_held_from_the_beginning(stable: Case) -> None:
@@ -286,6 +341,15 @@ def test_failures_within_the_threshold_are_remembered_until_they_are_mended(stab
     assert not stable.it.rollout.scarred
 
 
+def test_what_fails_once_all_went_well_is_mended_by_itself(stable: Case) -> None:
+    stable.apply("2.0.0", replicas=10)
+    stable.tell()
+    stable.carry_out()
+    assert stable.plan.complete
+    stable.tell(available=9, updated=9, updated_available=9, retrying=1)
+    assert (stable.status.phase, stable.it.rollout.scarred) == ("Progressing", False)
+
+
 def test_a_rollout_that_had_nothing_to_change_bears_no_failures(stable: Case) -> None:
     stable.apply("1.0.0", replicas=10, batchCount=4, failureThreshold=1)
     stable.tell(failed=1, updated=9, outcome_updated=9, updated_available=9, available=9, down=1)
@@ -323,11 +387,22 @@ def test_pods_are_done_with_once_what_was_taken_off_runs_elsewhere(
     assert (stable.plan.evict, stable.plan.evicted_at) == (left, asked if left else None)
 
 
+def test_an_answer_to_a_plan_before_the_last_ends_no_replacement(stable: Case) -> None:
+    stable.do(Replace(pod="a"))
+    asked = stable.plan.revision
+    stable.apply("1.0.0", replicas=10, maxUnavailable=5)
+    stable.tell(plan_revision=asked, evicting=0)
+    assert stable.plan.evict == ("a",)
+    stable.tell(evicting=0)
+    assert stable.plan.evict == ()
+
+
 def test_a_retry_of_an_aborted_wish_is_asked_for_at_its_time(rolling: Case) -> None:
     rolling.do(Abort())
     rolling.carry_out()
     rolling.later(60)
-    rolling.do(Retry())
+    rolling.do(Retry(by="bob"))
+    assert rolling.it.rollout.by == "bob"
     assert (rolling.plan.retried_at, rolling.status.started_at) == (rolling.now, rolling.now)
     rolling.finish()
     rolling.do(Confirm())

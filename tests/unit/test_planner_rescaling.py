@@ -168,6 +168,36 @@ def test_a_last_batch_and_an_answer_to_an_older_plan_install_nothing_first() -> 
     assert [(one.replicas, one.updated) for one in last.it.rollout.batches] == [(10, ALL)]
 
 
+def test_a_last_batch_that_also_removes_takes_nothing_back() -> None:
+    case = Case()
+    case.apply("1.0.0", replicas=10)
+    case.finish()
+    case.apply("2.0.0", replicas=6)
+    case.tell()
+    case.tell(**SPENT)
+    assert levels(case) == [(10, 6, ALL)]
+
+
+def test_added_replicas_come_before_replacements_where_nothing_is_stable() -> None:
+    case = Case(pods=20)
+    case.apply("1.0.0", replicas=10)
+    case.revisions = {1: 6}
+    case.apply("2.0.0", replicas=10, batchCount=3)
+    case.tell()
+    assert levels(case) == [(3, 9, 3), (3, 10, 6), (4, 10, ALL)]
+    case.do(Scale(replicas=14))
+    assert levels(case) == [(3, 9, 3), (5, 14, 8), (6, 14, ALL)]
+
+
+def test_pods_that_come_change_nothing_where_replicas_are_numbered() -> None:
+    case = rolling()
+    before = levels(case)
+    case.pods = 30
+    case.carry_out()
+    case.do(Confirm())
+    assert (levels(case), case.plan.batch) == (before, 2)
+
+
 # --- peers whose pods come and go ---
 
 
@@ -195,6 +225,7 @@ def test_a_peer_is_cut_again_for_the_pods_there_are(
     pods: int, revisions: dict[int, int], told: list[tuple[int, int, int]]
 ) -> None:
     case = peer()
+    assert case.it.rollout.pods == 8
     case.pods, case.revisions = pods, revisions
     case.tell()
     case.do(Confirm())
@@ -212,6 +243,25 @@ def test_a_first_rollout_of_a_peer_counts_what_it_brought() -> None:
     case.tell()
     case.do(Confirm())
     assert levels(case) == [(2, 2, 2), (4, 6, 6), (4, 10, 10), (4, ALL, ALL)]
+
+
+def test_a_spent_budget_leaves_the_batches_of_a_peer_as_they_are() -> None:
+    case = peer(needConfirm=False)
+    assert case.plan.batch == 2
+    before = levels(case)
+    case.tell(**SPENT)
+    assert levels(case) == before
+
+
+def test_a_peer_that_installs_first_still_ends_on_every_pod() -> None:
+    case = Case(pods=10)
+    case.apply("1.0.0", replicas=-1)
+    case.revisions = {1: 6}
+    case.apply("2.0.0", replicas=-1, batchCount=3)
+    case.tell(placeable=0)
+    assert levels(case) == [(3, 6, 3), (3, 6, 6), (4, ALL, ALL)]
+    case.tell(**SPENT, placeable=4)
+    assert levels(case) == [(3, 9, 3), (3, 9, 6), (4, ALL, ALL)]
 
 
 def test_failed_replicas_take_part_in_what_a_peer_has_reached() -> None:

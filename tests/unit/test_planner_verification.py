@@ -266,6 +266,7 @@ def test_what_fails_on_the_way_back_is_not_given_up() -> None:
     [
         ({}, "Aborted"),
         ({"present": 1}, "Aborting"),
+        ({"present": 1, "outcome": 1, "down": 1}, "Aborting"),
         ({"outcome": 1}, "Aborting"),
         ({"moving": 1}, "Aborting"),
     ],

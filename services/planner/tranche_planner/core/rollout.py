@@ -105,8 +105,8 @@ def due(document: Document) -> datetime | None:
 
 
 def _gray_over(document: Document) -> datetime | None:
-    rollout, batch = document.rollout, document.rollout.batch
-    if rollout.kind != "roll" or rollout.stage != "releasing" or rollout.last_batch or batch is None:
+    batch = document.rollout.batch
+    if batch is None or document.rollout.last_batch:
         return None
     end = gray_end(document, batch)
     return end + _TICK if end else None
@@ -130,7 +130,7 @@ def _step(document: Document, now: datetime) -> Document:
         case "releasing" if rollout.kind == "roll":
             return _fail(document, now) or installs_first(document) or _verify(document, now)
         case "releasing":
-            return _end(document, now)
+            return _end(document)
         case "over":
             return document
         case _:
@@ -229,7 +229,6 @@ def _complete(document: Document, now: datetime) -> Document:
         stable_replicas=document.spec.replicas,
         rollout=rollout.but(
             stage="over",
-            current=len(rollout.batches),
             expired=None,
             watch=Stopwatch(),
             scarred=scarred,
@@ -239,7 +238,7 @@ def _complete(document: Document, now: datetime) -> Document:
     return document.trimmed().told("RolloutCompleted", words)
 
 
-def _end(document: Document, now: datetime) -> Document:
+def _end(document: Document) -> Document:
     """An abort or a deletion that has done its work."""
     aborting = document.rollout.kind == "abort"
     stable = document.stable_content
