@@ -169,7 +169,7 @@ def test_the_clauses_of_a_batch_under_way() -> None:
         BudgetClause(clause=ANSWERED, holds=True),
         BudgetClause(clause=AVAILABLE, holds=True, message="9 - 1 >= 10 - 3: 2 more may be taken down now"),
         BudgetClause(clause=PODS, holds=True),
-        BudgetClause(clause=FAILURES, holds=True, message="0 <= 2, 4 more are tried again by themselves"),
+        BudgetClause(clause=FAILURES, holds=True, message="0 <= 2, 4 more to be tried again"),
         BudgetClause(clause=TIME, holds=True, message="until 2026-01-31 09:10:00 UTC"),
     )
 
@@ -217,8 +217,8 @@ def test_missing_pods_are_told_in_the_schedulers_words(
 @pytest.mark.parametrize(
     ("failed", "holds", "message"),
     [
-        (1, True, "1 <= 1, 0 more are tried again by themselves"),
-        (2, False, "2 <= 1, 0 more are tried again by themselves"),
+        (1, True, "1 <= 1"),
+        (2, False, "2 <= 1"),
     ],
 )
 def test_failures_are_held_against_the_threshold(failed: int, holds: bool, message: str) -> None:

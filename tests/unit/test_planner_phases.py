@@ -123,7 +123,7 @@ def test_a_first_wish_waits_for_the_scheduler() -> None:
         ({"updated_available": 2}, "batch 1 of 3 is under way: 2 available at 2.0.0"),
         (
             {"retrying": 2},
-            "batch 1 of 3 is under way: 0 available at 2.0.0, 2 failed and are tried again",
+            "batch 1 of 3 is under way: 0 available at 2.0.0, 2 failed, to be tried again",
         ),
         (
             {"maturing": 3},
@@ -131,7 +131,7 @@ def test_a_first_wish_waits_for_the_scheduler() -> None:
         ),
         (
             {"retrying": 1, "maturing": 1},
-            "batch 1 of 3 is under way: 0 available at 2.0.0, 1 failed and are tried again, "
+            "batch 1 of 3 is under way: 0 available at 2.0.0, 1 failed, to be tried again, "
             "1 not yet for 30 seconds",
         ),
     ],
@@ -197,6 +197,10 @@ def test_healthy_means_all_are_available_at_the_target_and_none_failed(
         (
             {"available": 10, "updated_available": 8},
             "2 of 10 are not at 1.0.0; they are brought back",
+        ),
+        (
+            {"present": 11, "retrying": 1},
+            "10 available at 1.0.0; 1 more failed, to be tried again",
         ),
     ],
 )

@@ -241,7 +241,7 @@ def test_a_hold_before_anything_was_counted_has_no_level() -> None:
         ({"maxUnavailable": "50%"}, True, 2, 7),
         ({"maxUnavailable": 0}, True, 1, 2),
         ({"maxUnavailable": 3}, True, 1, 4),
-        ({"replicas": -1, "maxUnavailable": "50%"}, True, 1, 2),
+        ({"replicas": -1, "maxUnavailable": "50%"}, True, 1, 6),
     ],
 )
 def test_stuck_replicas_take_up_no_place_in_a_deletion_that_abandons_them(

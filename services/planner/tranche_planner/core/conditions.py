@@ -11,6 +11,7 @@ from tranche_planner.core.budget import budget
 from tranche_planner.core.document import Document
 from tranche_planner.core.phases import standing
 from tranche_planner.core.plans import wanted
+from tranche_planner.core.words import replicas
 
 Kind = Literal[
     "Available", "Progressing", "Paused", "BudgetAvailable", "Schedulable", "ReplicaFailure", "Completed"
@@ -78,7 +79,7 @@ def _rows(document: Document, now: datetime) -> Iterator[_Row]:
         "ReplicaFailure",
         failed > 0,
         "InstallFailed" if failed else "NoFailure",
-        f"{failed} replicas failed" if failed else "",
+        f"{replicas(failed)} failed" if failed else "",
     )
     done = document.rollout.kind == "roll" and document.rollout.over
     yield _Row("Completed", done, "RolloutCompleted" if done else now_at.reason, now_at.message)

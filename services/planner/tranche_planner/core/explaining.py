@@ -132,10 +132,11 @@ def _limits(document: Document, progress: Progress) -> Iterator[BudgetClause]:
         message=blocked.get("InsufficientCapacity", "") if short else "",
     )
     allowed = threshold(document)
+    trying = f", {progress.retrying} more to be tried again" if progress.retrying else ""
     yield BudgetClause(
         clause="failed <= failureThreshold",
         holds=progress.failed <= allowed,
-        message=f"{progress.failed} <= {allowed}, {progress.retrying} more are tried again by themselves",
+        message=f"{progress.failed} <= {allowed}{trying}",
     )
     end, expired = ends(document), document.rollout.expired
     until = f"until {in_words(end)}" if end else "its clock stands still"

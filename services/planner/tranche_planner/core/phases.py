@@ -200,7 +200,7 @@ def _under_way(document: Document) -> Standing:
         return Standing("Pending", "Accepted", message, command)
     if not rollout.over:
         count, total = rollout.current, len(rollout.batches)
-        trying = f", {progress.retrying} failed and are tried again" if progress.retrying else ""
+        trying = f", {progress.retrying} failed, to be tried again" if progress.retrying else ""
         done = progress.updated_available if observed(document) else 0
         ripening = progress.maturing and observed(document)
         message = f"batch {count} of {total} is under way: {done} available at {version}{trying}"
@@ -216,9 +216,12 @@ def _under_way(document: Document) -> Standing:
     if document.evict and progress.available >= wanted(document) - len(document.evict):
         message = f"{progress.available} available at {version}{_evicting(document)}"
         return Standing("Progressing", "Accepted", message, command)
-    missing = max(0, wanted(document) - progress.updated_available)
-    what = "not available" if progress.available < wanted(document) else f"not at {version}"
-    message = f"{missing} of {wanted(document)} are {what}; they are brought back{_evicting(document)}"
+    if missing := max(0, wanted(document) - progress.updated_available):
+        what = "not available" if progress.available < wanted(document) else f"not at {version}"
+        message = f"{missing} of {wanted(document)} are {what}; they are brought back{_evicting(document)}"
+    else:
+        failed = progress.failed + progress.retrying
+        message = f"{progress.available} available at {version}; {failed} more failed, to be tried again"
     return Standing("Progressing", "PodLost", message, command)
 
 

@@ -120,7 +120,8 @@ def _in_work(document: Document) -> int | str | None:
     quantity, progress = document.spec.max_unavailable, document.progress
     if not document.rollout.abandon or progress is None or not progress.stuck:
         return quantity.spelled if quantity else None
-    return max(1, max_unavailable(quantity, max(0, document.spec.replicas))) + progress.stuck
+    replicas = progress.pods if document.spec.peer else document.spec.replicas
+    return max(1, max_unavailable(quantity, replicas)) + progress.stuck
 
 
 def _with_contents(document: Document, plan: Plan, target: Content | None) -> Plan:
