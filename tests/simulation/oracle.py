@@ -10,17 +10,16 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from tests.simulation.bases import SimBase
-from tests.simulation.ports import BEGAN
 from tests.simulation.world import World
 from tranche.bus.memory.stream import MemoryStream
 from tranche.bus.port import Stored
 from tranche.contract import subjects
 from tranche.contract.ledger import Claim, Ledger
 from tranche.contract.plan import ALL, Plan
+from tranche.contract.progress import Progress
 from tranche.contract.record import PodRecord
 from tranche_executor.arklet.operation import BURNT
 from tranche_executor.core.pod import PodKey
@@ -107,6 +106,8 @@ class Oracle:
         """All that were ever written: namespace, base, epoch, token."""
         self.taken_at: dict[tuple[str, str, str, int], float] = {}
         """When each of them was, as ``claims``."""
+        self.rested: dict[tuple[Name, int, int], float] = {}
+        """When it was first told of a generation's batch that it is there and nothing moves."""
         self.begun: dict[tuple[Name, int, int], float] = {}
         """When the first replica of a generation's batch was disturbed."""
         self.finished: dict[tuple[Name, int, int], float] = {}
@@ -130,7 +131,11 @@ class Oracle:
         def look(base: SimBase) -> None:
             if (found := self.seats.get(uid)) is None:
                 found = self.seats[uid] = Seat(key, uid, base, limits=[(self.now, limit)])
-            self._look(found)
+            try:
+                self._look(found)
+            except Exception as error:  # it goes through whoever called the base, and they may take it
+                self.broken("oracle", f"{type(error).__name__}: {error}")
+                raise
 
         return look
 
@@ -329,7 +334,7 @@ class Oracle:
                         # The way back of an abort is of no batch; what had begun before is finished beside it.
                         0 < earlier.batch < claim.batch
                     )
-                    and not self._mends(other, command, document)
+                    and not self._mends(other, command)
                 ):
                     self.broken("S5", f"{what} in batch {claim.batch} while batch {earlier.batch} runs")
         if name in self.rules.ungated:
@@ -353,16 +358,26 @@ class Oracle:
                 f"before was finished; grayTime is {spec.gray_time_s} s",
             )
 
-    def _mends(self, seat: Seat, command: Command, document: Document) -> bool:
-        """Whether it was taken up after its batch was verified: what broke since is mended, or a pod came."""
+    def _mends(self, seat: Seat, command: Command) -> bool:
+        """Whether it was taken up after its batch had come to rest: what broke since is mended, or a pod came."""
         claim = self._claim_of(seat, command)
-        batches = document.rollout.batches
-        if claim is None or command.request_id is None or not 0 < claim.batch <= len(batches):
+        if claim is None or command.request_id is None:
             return False
         epoch, token, _, _ = command.request_id.rsplit("-", 3)
-        verified_at = batches[claim.batch - 1].verified_at
-        taken_at = self.taken_at[(*seat.key.pool, epoch, int(token))]
-        return verified_at is not None and BEGAN + timedelta(seconds=taken_at) > verified_at
+        batch = ((seat.key.namespace, claim.deployment), claim.generation, claim.batch)
+        return self.taken_at[(*seat.key.pool, epoch, int(token))] > self.rested.get(batch, self.now)
+
+    def _counted(self, progress: Progress) -> None:
+        """When a batch came to rest: the counts that a planner may verify it by, however late it hears of them."""
+        name = (progress.namespace, progress.name)
+        plan = self.plans.get((name, progress.plan_revision))
+        if plan is None or progress.moving or progress.outcome != progress.present:
+            return
+        if progress.present < (progress.pods if plan.replicas == ALL else plan.replicas):
+            return
+        level = progress.present if plan.updated == ALL else plan.updated
+        if progress.updated_available + progress.failed >= min(level, progress.present - progress.down):
+            self.rested.setdefault((name, progress.generation, progress.batch), self.now)
 
     def _rollout(self, name: Name, generation: int) -> int:
         """The first generation of the rollout that a generation belongs to, as far as that is known."""
@@ -468,6 +483,8 @@ class Oracle:
             plan = Plan.decode(message.data)
             name = (plan.namespace, plan.name)
             self.plans[name, plan.revision] = self.newest_plan[name] = plan
+        elif stream == subjects.PROGRESS:
+            self._counted(Progress.decode(message.data))
         elif stream == DOCUMENTS_STREAM:
             document = Document.decode(message.data)
             name = (document.namespace, document.name)
