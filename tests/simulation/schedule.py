@@ -29,7 +29,7 @@ LIMITS = Limits(install_timeout_s=15.0, observe_interval_s=5.0)
 LONGEST_S = 900.0
 """Once faults have stopped, everything is done within so long, or somebody waits for something that never comes."""
 WORK = "ran installBiz"
-MIDDLE, LATE = 12, 3
+MIDDLE, LATE = 10, 2
 """So many installs at most are left of two rollouts when a second moment comes, and a third."""
 STEPS = 150
 """And after so many steps more at most: in the middle of whatever is under way."""
