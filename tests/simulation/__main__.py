@@ -26,7 +26,7 @@ EVERY_S = 10.0
 """How often a line says how far it has come."""
 ENOUGH = 1000
 """So many schedules see every kind of fault."""
-BRANCHES = "4x4x16"
+BRANCHES = "4x4x20"
 
 
 def main() -> int:

@@ -104,10 +104,10 @@ class Oracle:
         """By batch: the generations it was confirmed for."""
         self.claims: dict[tuple[str, str, str, int], Claim] = {}
         """All that were ever written: namespace, base, epoch, token."""
-        self.taken_at: dict[tuple[str, str, str, int], float] = {}
-        """When each of them was, as ``claims``."""
-        self.rested: dict[tuple[Name, int, int], float] = {}
-        """When it was first told of a generation's batch that it is there and nothing moves."""
+        self.taken_in: dict[tuple[str, str, str, int], int] = {}
+        """The revision of the ledger that each of them came with, as ``claims``."""
+        self.rested: dict[tuple[Name, int, int], int] = {}
+        """Of a generation's batch: the first revision of the ledger at which it was there and nothing moved."""
         self.begun: dict[tuple[Name, int, int], float] = {}
         """When the first replica of a generation's batch was disturbed."""
         self.finished: dict[tuple[Name, int, int], float] = {}
@@ -365,7 +365,8 @@ class Oracle:
             return False
         epoch, token, _, _ = command.request_id.rsplit("-", 3)
         batch = ((seat.key.namespace, claim.deployment), claim.generation, claim.batch)
-        return self.taken_at[(*seat.key.pool, epoch, int(token))] > self.rested.get(batch, self.now)
+        rested = self.rested.get(batch)
+        return rested is not None and self.taken_in[(*seat.key.pool, epoch, int(token))] > rested
 
     def _counted(self, progress: Progress) -> None:
         """When a batch came to rest: the counts that a planner may verify it by, however late it hears of them."""
@@ -377,7 +378,7 @@ class Oracle:
             return
         level = progress.present if plan.updated == ALL else plan.updated
         if progress.updated_available + progress.failed >= min(level, progress.present - progress.down):
-            self.rested.setdefault((name, progress.generation, progress.batch), self.now)
+            self.rested.setdefault((name, progress.generation, progress.batch), progress.ledger_revision)
 
     def _rollout(self, name: Name, generation: int) -> int:
         """The first generation of the rollout that a generation belongs to, as far as that is known."""
@@ -473,7 +474,7 @@ class Oracle:
     def stored(self, message: Stored, stream: str) -> None:
         """Something was stored."""
         if stream == POOLS_STREAM:
-            self._ledger(Ledger.decode(message.data))
+            self._ledger(Ledger.decode(message.data), message.sequence)
         elif stream == subjects.AVAILABILITY:
             record = PodRecord.decode(message.data)
             key = PodKey(record.namespace, record.base, record.pod)
@@ -506,14 +507,14 @@ class Oracle:
                 f"at {document.last_wish.sequence}; the one before was at {before.last_wish.sequence}",
             )
 
-    def _ledger(self, ledger: Ledger) -> None:
+    def _ledger(self, ledger: Ledger, revision: int) -> None:
         pool = (ledger.namespace, ledger.base)
         before = self.ledgers.get(pool)
         self.ledgers[pool] = ledger
         known = before.claims if before is not None else {}
         for pod, claim in ledger.claims.items():
             self.claims[(*pool, ledger.epoch, claim.token)] = claim
-            self.taken_at.setdefault((*pool, ledger.epoch, claim.token), self.now)
+            self.taken_in.setdefault((*pool, ledger.epoch, claim.token), revision)
             old = known.get(pod)
             if old is None or old.token != claim.token:
                 self._taken(ledger, claim)

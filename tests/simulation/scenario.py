@@ -125,7 +125,7 @@ def branched(scenario: Scenario, seed: str, now: float, left: dict[str, tuple[De
     ``left``: what each person has not done yet; it stays, or something else is done instead.
     """
     dice = random.Random(f"{seed}/scenario")
-    lasts_s = now + 0.5 + dice.random() ** 2 * 2.2
+    lasts_s = now + 0.5 + dice.random() ** 2 * 2.0
     rough = dice.random()
     forgets = scenario.forgetful and dice.random() < 0.5
     strikes = _strikes(dice, lasts_s - now + 0.3, forgets) if rough > 0.1 else ()
