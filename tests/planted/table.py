@@ -90,7 +90,6 @@ PLANTED: tuple[Planted, ...] = (
         "S1",
         "percents of maxUnavailable round up",
         ("tests/unit/test_manifest_changes.py::test_how_many_may_be_unavailable",),
-        shown_in="0:7",
     ),
     Planted(
         "budget_counted_per_batch",
@@ -107,7 +106,6 @@ PLANTED: tuple[Planted, ...] = (
         "S6",
         "a confirm for another generation opens the gate",
         (f"{VERBS}::test_a_confirm_names_its_rollout",),
-        shown_in="0:4",
     ),
     Planted(
         "gray_time_restarted_by_a_crash",
@@ -190,7 +188,6 @@ PLANTED: tuple[Planted, ...] = (
         "S7",
         "who takes an operation over calls the base under ids of their own",
         (f"{TAKEOVER}::test_who_takes_over_sends_nothing_while_what_was_sent_may_still_run",),
-        shown_in="0:1",
     ),
     Planted(
         "end_before_unused_ids_are_burnt",
