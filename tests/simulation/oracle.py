@@ -121,6 +121,8 @@ class Oracle:
         self.statuses: dict[Name, Mapping[str, Any]] = {}
         self.under: dict[tuple[tuple[str, str], int], Plan] = {}
         """The plan that each claim was taken under, by pool and token."""
+        self.peers: dict[tuple[tuple[str, str], int], int] = {}
+        """The pods that a peer counted when it was taken, by pool and token."""
         world.broker.streams = _Watched(self)
 
     # --- what is told to it ---
@@ -465,7 +467,10 @@ class Oracle:
         plan = self._plan_of(pool, name, claim)
         if plan is None:
             return 0
-        wanted = plan.wanted if plan.wanted != ALL else len(self._seats_of(pool))
+        # A pod that left since makes nothing of what was begun too much.
+        wanted = plan.wanted
+        if wanted == ALL:
+            wanted = max(len(self._seats_of(pool)), self.peers.get((pool, claim.token), 0))
         allowed = resolved(plan, wanted)
         return max(1, allowed) if plan.mode == "remove" else allowed
 
@@ -551,9 +556,12 @@ class Oracle:
         if plan is None:
             return
         self.under[pool, claim.token] = plan
-        if self.forgot or claim.op == "observe":
+        if claim.op == "observe":
             return
         view = self._view(pool, ledger.seen)
+        self.peers[pool, claim.token] = self._peers(view, claim.module)
+        if self.forgot:
+            return
         in_work = {
             pod
             for pod, one in ledger.claims.items()
