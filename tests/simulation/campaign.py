@@ -41,9 +41,10 @@ class Campaign:
         self._widths = widths
         self._workers = workers
         self._done = done
-        # In a family one process runs at a time, each for some milliseconds: not worth moving to another core.
+        # In a family one process runs at a time, each for some milliseconds: not worth moving to another core. Who
+        # does not have them all may not be alone, and then the system knows better.
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        self._cores: list[int | None] = [*cores] if workers <= len(cores) else [None] * workers
+        self._cores: list[int | None] = [*cores] if workers == len(cores) else [None] * workers
         self._running: dict[int, _Running] = {}
         self._selector = selectors.DefaultSelector()
 

@@ -159,3 +159,26 @@ class Case:
         # As the bus does: what is kept is what was written.
         self.document = Document.decode(document.encode())
         assert self.document == document
+
+
+def healthy(replicas: int = 10) -> Case:
+    """Its first version is everywhere."""
+    case = Case()
+    case.apply("1.0.0", replicas=replicas)
+    case.finish()
+    return case
+
+
+def rolling(**changes: object) -> Case:
+    """The beta of its second version is released."""
+    case = healthy()
+    case.apply("2.0.0", **{"replicas": 10, "batchCount": 3, "useBeta": True, **changes})
+    case.tell()
+    return case
+
+
+def verified(**changes: object) -> Case:
+    """The beta is verified."""
+    case = rolling(**changes)
+    case.carry_out()
+    return case

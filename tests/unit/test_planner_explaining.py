@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.planner_desk import BEGAN, Case
+from tests.unit.planner_desk import BEGAN, Case, healthy, rolling, verified
 from tranche.contract.explanation import BudgetClause, Explanation, GateExplained, RevisionHistory
 from tranche.contract.progress import Problem
 from tranche_planner.core.explaining import explanation, history
@@ -16,26 +16,6 @@ from tranche_planner.core.wishes import Abort, Confirm, Delete, Pause, Promote, 
 GATED = {"needConfirm": True, "grayTime": 60}
 CAPACITY = Problem(reason="InsufficientCapacity", message="3 pods are full")
 OTHER = Problem(reason="PodUnreachable", message="no answer", pods=("web-base-2",))
-
-
-def healthy() -> Case:
-    case = Case()
-    case.apply("1.0.0", replicas=10)
-    case.finish()
-    return case
-
-
-def rolling(**changes: object) -> Case:
-    case = healthy()
-    case.apply("2.0.0", **{"replicas": 10, "batchCount": 3, "useBeta": True, **changes})
-    case.tell()
-    return case
-
-
-def verified(**changes: object) -> Case:
-    case = rolling(**changes)
-    case.carry_out()
-    return case
 
 
 def explained(case: Case) -> Explanation:

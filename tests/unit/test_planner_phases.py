@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.planner_desk import Case
+from tests.unit.planner_desk import Case, healthy, rolling, verified
 from tranche.contract.answer import AcceptedAnswer
 from tranche.contract.progress import Problem
 from tranche_planner.core.wishes import Abort, Confirm, Delete, Pause, Replace, Resume, Retry
@@ -21,26 +21,6 @@ Told = tuple[str, str, str, str]
 def told(case: Case) -> Told:
     status = case.status
     return status.phase, status.reason, status.message, status.next
-
-
-def healthy(replicas: int = 10) -> Case:
-    case = Case()
-    case.apply("1.0.0", replicas=replicas)
-    case.finish()
-    return case
-
-
-def rolling(**changes: object) -> Case:
-    case = healthy()
-    case.apply("2.0.0", **{"replicas": 10, "batchCount": 3, "useBeta": True, **changes})
-    case.tell()
-    return case
-
-
-def verified(**changes: object) -> Case:
-    case = rolling(**changes)
-    case.carry_out()
-    return case
 
 
 def first() -> Case:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from tests.contract.bus.desk import CLOCK, SOON_S, read, texts
@@ -100,8 +102,10 @@ async def test_catching_up_passes_what_was_purged_and_what_is_not_ours(bus: Bus)
 
 
 @pytest.mark.parametrize("start", ["last_per_subject", "new", 1])
-async def test_catching_up_with_an_empty_stream(bus: Bus, start: object) -> None:
-    async with bus.follow("EVENTS", ["events.a"], start=start) as follow:  # type: ignore[arg-type]
+async def test_catching_up_with_an_empty_stream(
+    bus: Bus, start: Literal["last_per_subject", "new"] | int
+) -> None:
+    async with bus.follow("EVENTS", ["events.a"], start=start) as follow:
         assert await follow.catch_up(wait_s=SOON_S) == []
         assert follow.position == 0
 
