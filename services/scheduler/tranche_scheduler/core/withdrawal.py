@@ -46,9 +46,8 @@ def _useless(view: PoolView, plan: Plan, claim: Claim) -> bool:
         case "roll" | "abort":
             if plan.held:
                 return claim.costs or claim.op in ("replace", "remove") or _adds(view, plan, claim)
-            if claim.op == "remove":
-                return False
-            return not at_target and not (claim.op == "install" and claim.revision in plan.stable_revisions)
+            to_stable = claim.op == "install" and claim.revision in plan.stable_revisions
+            return claim.op != "remove" and not at_target and not to_stable
 
 
 def _adds(view: PoolView, plan: Plan, claim: Claim) -> bool:
@@ -74,8 +73,9 @@ def _above_level(view: PoolView, plan: Plan, left: list[Claim], gone: set[str]) 
 def _raises(view: PoolView, plan: Plan, claim: Claim) -> bool:
     """Whether the pod takes a place in the level only because of the claim, which nobody has begun."""
     record = view.record(claim.pod)
-    to_target = claim.op != "remove" and claim.revision in plan.target_revisions
-    return to_target and queued(claim, record) and not _tried_already(record, plan)
+    return (
+        claim.revision in plan.target_revisions and queued(claim, record) and not _tried_already(record, plan)
+    )
 
 
 def _tried_already(record: PodRecord | None, plan: Plan) -> bool:
