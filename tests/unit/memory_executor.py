@@ -49,6 +49,8 @@ class MemoryBase:
 
     clock: Clock
     modules: dict[tuple[str, str], BizState] = field(default_factory=dict)
+    identity: str = ""
+    """As it tells it with every list; empty: it does not, as 2.1.3."""
     takes_s: float = 0.5
     late: deque[float] = field(default_factory=deque)
     """The next orders are answered by nobody, and come in so many seconds after they were sent."""
@@ -124,7 +126,8 @@ class MemoryBases:
 
     async def query(self, address: str) -> Bizzes:
         await self.at[address].clock.sleep(0.001)
-        return Bizzes(tuple(Biz(*key, state) for key, state in self.at[address].modules.items()))
+        base = self.at[address]
+        return Bizzes(tuple(Biz(*key, state) for key, state in base.modules.items()), base.identity)
 
     async def operation(self, address: str, request_id: str) -> Operation:
         await self.at[address].clock.sleep(0.001)
@@ -148,15 +151,23 @@ class Listed:
 
     def __init__(self, pods: Mapping[PodKey, Pod]) -> None:
         self._pods = pods
+        self.truth = dict(pods)
+        """What is found by looking; the others are learned by ``hear``."""
+
+    def hear(self) -> None:
+        self._pods = dict(self.truth)
 
     def pods(self) -> Mapping[PodKey, Pod]:
         return self._pods
 
     async def look(self, key: PodKey) -> Pod | None:
-        return self._pods.get(key)
+        return self.truth.get(key)
 
     def unshared(self) -> Collection[PodKey]:
         return ()
+
+    def lists(self, record: PodRecord) -> bool:
+        return True
 
 
 @dataclass
@@ -224,6 +235,11 @@ class Hall:
         )
         expect = held.sequence if held else 0
         await cas.swap(self.bus, self.runtime, POOLS_STREAM, LEDGER, ledger, expect=expect)
+
+    async def identify(self, identity: str, pod: str = "web-1") -> None:
+        """The pod's record says who its base is."""
+        record = self.record(pod).but(base_identity=identity)
+        await self.bus.publish(subjects.record(*POOL, pod), record.encode())
 
     async def tell(self, pod: str = "web-1") -> None:
         """Publish the pod's task."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.memory_executor import hall
+from tests.unit.memory_executor import MemoryBase, hall
 from tranche_executor.arklet.wire import BizState
 
 ONLY_THE_TARGET = {("cart", "2.0.0"): BizState.ACTIVATED}
@@ -162,3 +162,28 @@ async def test_a_claim_for_a_pod_of_before_touches_no_other_of_that_name() -> No
         await here.untasked()
         assert here.base().ran == []
         assert here.record().operation is None
+
+
+@pytest.mark.parametrize("same_pod", [False, True])
+async def test_what_was_begun_on_one_base_does_not_go_on_at_another_with_its_address(same_pod: bool) -> None:
+    """The executor has not heard yet that the pod is gone, and the other base tells who it is. Where the source still
+    has the very pod there, it is the same base, started again under another name."""
+    async with hall(revision=1) as here:
+        key, pod = next(iter(here.source.pods().items()))
+        here.base().identity = "web-1/first"
+        await here.identify("web-1/first")
+        here.start("executor-1")
+        claim = await here.claim(op="replace", revision=2, costs=True)
+        await here.tell()
+        await here.until(lambda: here.base().ran)
+
+        another = here.bases.at[pod.address] = MemoryBase(here.runtime.clock, identity="web-9/second")
+        if not same_pod:
+            here.source.truth.pop(key)
+            await here.runtime.clock.sleep(20)
+            assert another.ran == []
+            here.source.hear()
+        ended = await here.over(claim)
+
+        assert ended.gone is not same_pod
+        assert another.ran == (["install cart:2.0.0"] if same_pod else [])

@@ -205,9 +205,12 @@ def test_a_pause_takes_back_the_replacement_and_so_the_lost_replica_has_its_plac
     assert taken_back(told, [*old("a"), *empty("b")], claim("a"), claim("b", "install")) == "a"
 
 
+@pytest.mark.parametrize("mode", ["roll", "abort"])
 @pytest.mark.parametrize(("replicas", "gone"), [(4, ""), (3, "d"), (2, "cd"), (1, "cd")])
-def test_installations_are_taken_back_when_fewer_replicas_are_wanted(replicas: int, gone: str) -> None:
-    told = plan(replicas=replicas, max_unavailable=2)
+def test_installations_are_taken_back_when_fewer_replicas_are_wanted(
+    mode: str, replicas: int, gone: str
+) -> None:
+    told = plan(mode=mode, replicas=replicas, max_unavailable=2)
     installing = [claim(pod, "install") for pod in "cd"]
     assert taken_back(told, [*new("ab"), *empty("cd")], *installing) == gone
 
@@ -219,10 +222,11 @@ def test_a_repair_is_not_taken_back_when_fewer_are_wanted() -> None:
     assert taken_back(told, [*new("a"), down], claim("b", "install")) == ""
 
 
-def test_what_is_taken_back_for_another_reason_is_not_counted_twice() -> None:
-    told = plan(replicas=3, max_unavailable=2)
+@pytest.mark.parametrize(("replicas", "gone"), [(3, "d"), (2, "cd")])
+def test_what_is_taken_back_for_another_reason_counts_once(replicas: int, gone: str) -> None:
+    told = plan(replicas=replicas, max_unavailable=2)
     wrong, right = claim("d", "install", 9), claim("c", "install")
-    assert taken_back(told, [*new("ab"), *empty("cd")], right, wrong) == "d"
+    assert taken_back(told, [*new("ab"), *empty("cd")], right, wrong) == gone
 
 
 @pytest.mark.parametrize(("replicas", "gone"), [(2, ""), (3, "d"), (4, "cd"), (9, "cd")])
@@ -232,8 +236,8 @@ def test_removals_are_taken_back_when_more_replicas_are_wanted(replicas: int, go
 
 
 def test_a_replica_that_is_to_be_placed_elsewhere_leaves_all_the_same() -> None:
-    told = plan(replicas=4, max_unavailable=9, evict=("c",))
-    assert taken_back(told, new("abcd"), claim("c", "remove"), claim("d", "remove")) == "d"
+    told = plan(replicas=4, max_unavailable=9, evict=("d",))
+    assert taken_back(told, new("abcd"), claim("c", "remove"), claim("d", "remove")) == "c"
 
 
 @pytest.mark.parametrize("mode", ["open", "roll"])
@@ -286,14 +290,23 @@ def test_a_tightened_promise_takes_back_what_it_does_not_allow(allowed: int, gon
     [
         (old("abcd"), [claim("a", withdrawn=True), claim("b"), claim("c")], "c"),
         (old("abcd"), [claim("a"), claim("b", revision=9), claim("c")], "bc"),
+        (old("abcd"), [claim("a"), claim("b"), claim("c", revision=9)], "bc"),
         (old("abcd"), [claim("a"), claim("b"), claim("c", costs=False)], "b"),
+        (old("abcd"), [claim("a"), claim("b"), claim("c", costs=False, withdrawn=True)], "b"),
         (
             [*old("abc"), record("d", {"cart": entry(2, "inactive")})],
             [claim("a"), claim("b"), claim("d", "install")],
             "ab",
         ),
     ],
-    ids=["one ends unchanged", "one is taken back anyway", "one costs nothing", "a repair"],
+    ids=[
+        "one ends unchanged",
+        "one is taken back anyway",
+        "the last is taken back anyway",
+        "one costs nothing",
+        "one that costs nothing ends unchanged",
+        "a repair",
+    ],
 )
 def test_only_costing_claims_are_taken_back_and_each_counts_once(
     records: list[PodRecord], claims: list[Claim], gone: str

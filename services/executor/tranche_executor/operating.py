@@ -83,6 +83,10 @@ class Pauses:
         await self.runtime.clock.sleep(pause_s)
 
 
+async def _always() -> bool:
+    return True
+
+
 @dataclass(slots=True)
 class Operating:
     """One claim on one pod, from wherever it stands to its end. ``ready``: the source says so."""
@@ -103,6 +107,8 @@ class Operating:
     install_timeout_s: float
     listed: Callable[[PodRecord], PodRecord] = lambda record: record
     """The record with what the source says of the pod by now: who sees the end must not place by old labels."""
+    still_there: Callable[[], Awaitable[bool]] = _always
+    """Whether the source, asked anew, has the pod where it was when the claim was taken up. Raises Unavailable."""
     told: dict[str, Told] = field(default_factory=dict)
     switched: Outcome | None = None
     checked: bool = False
@@ -181,8 +187,13 @@ class Operating:
         if isinstance(seen, Silence):
             return await self._silent(seen, pauses)
         await self._heard()
-        if (stranger := self._stranger(seen)) is not None and self.before is not None:
-            return await self._end(entry.Unreachable(stranger), None)
+        if (stranger := self._stranger(seen)) is not None:
+            if self.before is not None:
+                return await self._end(entry.Unreachable(stranger), None)
+            if not await self.still_there():
+                # What was sent went to a base that is gone, and nothing of it is for this one.
+                log.info("another_base", reason=stranger)
+                return Verdict.AGAIN
         step = decide(self._situation(seen))
         match step:
             case Done() | Failed() | Kept():

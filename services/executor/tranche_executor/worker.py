@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -216,6 +217,7 @@ class Worker:
             unfit=self._unfit,
             install_timeout_s=self.install_timeout_s,
             listed=self._listed,
+            still_there=partial(self._still_there, held.value, address),
         )
         began = self.runtime.clock.monotonic()
         with structlog.contextvars.bound_contextvars(
@@ -237,6 +239,12 @@ class Worker:
             return Verdict.AGAIN  # until it was observed that another has the name
         await self._records.bury(key, gone(held.value, self.runtime.clock.now()), expect=held.sequence)
         return Verdict.OVER
+
+    async def _still_there(self, record: PodRecord, address: str) -> bool:
+        if not self.source.lists(record):
+            return True  # who does not list the pod can say nothing of it
+        pod = await self.source.look(PodKey(record.namespace, record.base, record.pod))
+        return pod is not None and (pod.uid, pod.address) == (record.uid, address)
 
     def _listed(self, record: PodRecord) -> PodRecord:
         pod = self.source.pods().get(PodKey(record.namespace, record.base, record.pod))
