@@ -166,8 +166,8 @@ async def test_a_claim_for_a_pod_of_before_touches_no_other_of_that_name() -> No
 
 @pytest.mark.parametrize("same_pod", [False, True])
 async def test_what_was_begun_on_one_base_does_not_go_on_at_another_with_its_address(same_pod: bool) -> None:
-    """The executor has not heard yet that the pod is gone, and the other base tells who it is. Where the source still
-    has the very pod there, it is the same base, started again under another name."""
+    """The executor has not heard yet that the pod is gone, and the other base tells who it is. Where the source
+    still has the very pod there, it is the same base, started again under another name."""
     async with hall(revision=1) as here:
         key, pod = next(iter(here.source.pods().items()))
         here.base().identity = "web-1/first"

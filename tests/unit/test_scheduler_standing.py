@@ -43,6 +43,7 @@ def stands(there: Any = None, held: Claim | None = None, *, under: Any = None, *
         (entry(2), True, (True, True, True, True)),
         (entry(2), False, (True, False, True, False)),
         (entry(2, "inactive"), True, (True, False, True, False)),
+        (entry(2, "inactive", serving=serving(1)), True, (True, True, True, False)),
         (entry(2, "failed", serving=serving(1)), True, (True, True, False, False)),
         (entry(1), True, (True, True, False, False)),
         (None, True, (False, False, False, False)),
@@ -348,6 +349,8 @@ def test_to_take_everything_away_waits_for_nothing_to_ripen() -> None:
     [
         (entry(2), {}, Kind.CURRENT),
         (entry(2, "inactive"), {}, Kind.BROKEN),
+        (entry(2, "inactive", serving=serving(1)), {}, Kind.BESIDE),
+        (entry(2, "inactive", serving=serving(1)), {"min_ready_s": 9}, Kind.BESIDE),
         (entry(2, "failed"), {}, Kind.FAILED_TARGET),
         (entry(2, "failed", serving=serving(1)), {}, Kind.FAILED_TARGET_SERVING),
         (entry(1), {}, Kind.STABLE),

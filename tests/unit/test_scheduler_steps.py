@@ -362,3 +362,40 @@ def test_what_is_there_already_is_taken_over_though_the_budget_is_spent() -> Non
         max_unavailable=1,
     )
     assert found == [("observe", "b", 2, False)]
+
+
+# --- the target idle beside an older version that serves ---
+
+
+def idle(pod: str) -> Any:
+    """Somebody switched back to revision 1, or the switch to 2 was forgotten."""
+    return on(pod, 2, "inactive", serving=serving(1))
+
+
+@pytest.mark.parametrize(
+    "policy", ["uninstall_then_install", "install_then_uninstall", "scaleup_then_scaledown"]
+)
+@pytest.mark.parametrize("facts", [{}, {"mode": "abort"}, {"complete": True}, {"updated": 1}])
+def test_the_target_is_made_to_serve_where_it_stands_idle(policy: str, facts: dict[str, Any]) -> None:
+    pool, result = played(idle("a"), upgrade_policy=policy, max_unavailable=0, **facts)
+    (claim,) = result.claims
+    assert (claim.op, claim.revision, claim.beside, claim.costs) == ("replace", 2, True, False)
+    assert said(pool, "cart", result).updated_available == 0
+
+
+def test_one_that_has_to_prove_itself_first_waits_for_the_budget() -> None:
+    facts = {"min_ready_s": 30}
+    assert begun(idle("a"), idle("b"), max_unavailable=1, **facts) == [("replace", "a", 2, True)]
+    pool, result = played(idle("a"), max_unavailable=0, **facts)
+    assert result.claims == ()
+    assert said(pool, "cart", result).blocked == "BudgetExhausted"
+
+
+def test_under_a_pause_whoever_switched_back_is_left_alone() -> None:
+    assert begun(idle("a"), max_unavailable=1, held=True, held_at=1) == []
+
+
+@pytest.mark.parametrize("facts", [{}, PAIRS])
+def test_one_that_stands_idle_goes_before_one_that_serves_at_the_target(facts: dict[str, Any]) -> None:
+    found = begun(idle("b"), on("a", 2), replicas=1, **({"max_unavailable": 1} | facts))
+    assert found == [("remove", "b", 0, True)]

@@ -21,6 +21,7 @@ class Kind(Enum):
 
     CURRENT = "at the target and available"
     BROKEN = "at the target, not available"
+    BESIDE = "the target stands idle beside an older version, which serves"
     FAILED_TARGET = "the target failed here"
     FAILED_TARGET_SERVING = "the target failed here, the old version serves"
     FAILED_STABLE = "stable failed here"
@@ -55,7 +56,7 @@ DEAD = (Kind.FAILED, Kind.FAILED_STABLE, Kind.FAILED_TARGET, Kind.DOWN, Kind.DOW
 REMOVE_DEAD_ORDER: tuple[tuple[Kind, ...], ...] = (DEAD, (Kind.BROKEN,))
 REMOVE_ORDER: tuple[tuple[Kind, ...], ...] = (
     *REMOVE_DEAD_ORDER,
-    (Kind.FAILED_SERVING, Kind.FAILED_TARGET_SERVING, Kind.ADOPT, Kind.OTHER, Kind.STABLE),
+    (Kind.FAILED_SERVING, Kind.FAILED_TARGET_SERVING, Kind.BESIDE, Kind.ADOPT, Kind.OTHER, Kind.STABLE),
     (Kind.CURRENT, Kind.MATURING),
 )
 """Not available first, then not at the target (design 1.2). One that only has to run a little longer is not
@@ -135,6 +136,8 @@ def standing(record: PodRecord, claim: Claim | None, plan: Plan) -> Standing:
     runs = entry is not None and record.ready and entry.serves and not disturbed
     matures = matures_at(record, entry, plan) if entry is not None and runs else None
     available = runs and matures is None
+    # Available, and by the target itself: an older version that serves beside it is not what was asked for.
+    at_target = updated and available and entry is not None and entry.state == "available"
     lost = entry is not None and failed and of_target and retry.given_up(entry, plan)
     outcome, surely, perhaps, outcome_updated, tried = _prospects(
         record, mine, plan, present, updated, of_target
@@ -145,7 +148,7 @@ def standing(record: PodRecord, claim: Claim | None, plan: Plan) -> Standing:
         present=present,
         available=available,
         updated=updated,
-        updated_available=updated and available,
+        updated_available=at_target,
         outcome=outcome,
         surely=surely,
         perhaps=perhaps,
@@ -160,7 +163,7 @@ def standing(record: PodRecord, claim: Claim | None, plan: Plan) -> Standing:
         stuck=mine is not None and _stuck(record, mine),
         maturing=matures is not None,
         evicting=leaves or (mine is not None and mine.op == "remove" and record.pod in evicted_pods(plan)),
-        busy=present and record.ready and claim is not None and mine is None and not (updated and available),
+        busy=present and record.ready and claim is not None and mine is None and not at_target,
         kind=kind,
         due=(matures if kind is Kind.MATURING else _due(entry, kind, lost, plan)) if entry else None,
         foreign=_foreign(entry, plan) if entry is not None else "",
@@ -227,7 +230,8 @@ def _kind(entry: ModuleEntry, plan: Plan, matures: datetime | None, leaves: bool
             return Kind.FAILED_SERVING
         return Kind.FAILED_STABLE if of_stable else Kind.FAILED
     if of_target:
-        return Kind.CURRENT if entry.serves else Kind.BROKEN
+        idle = Kind.BESIDE if entry.serves else Kind.BROKEN
+        return Kind.CURRENT if entry.state == "available" else idle
     if not entry.serves:
         return Kind.DOWN_STABLE if of_stable else Kind.DOWN
     if entry.revision == 0 and plan.target is not None and entry.version == plan.target.version:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from tranche.contract.content import Content
+from tranche_scheduler.core.maturity import min_ready
 from tranche_scheduler.core.situation import Situation
 from tranche_scheduler.core.standing import (
     REMOVE_DEAD_ORDER,
@@ -40,6 +41,7 @@ class Wants(Situation):
         yield from self._evict()
         yield from remove_replaced(self) if pairs else self._remove_surplus()
         yield from self._mend()
+        yield from self._have_it_serve()
         yield from self._look_at_ripe()
         if self.held_by_failures():
             # Nothing further is disturbed; what was lost, or joined, gets stable all the same.
@@ -138,6 +140,17 @@ class Wants(Situation):
             if step.costs and (self.plan.held or not self.affordable()):
                 return
             yield step
+
+    def _have_it_serve(self) -> Iterator[Step]:
+        """Replicas whose target stands idle beside an older version: somebody switched back, or the record of the
+        switch was lost."""
+        target = self.plan.target
+        while target and (pod := self.replicas.best((Kind.BESIDE,), self.rank.replace)):
+            # The old one serves until the switch, but the new one counts only when it has proved itself.
+            costs = min_ready(self.plan) > 0
+            if costs and not self.affordable():
+                return
+            yield Step(pod, "replace", target, beside=True, costs=costs)
 
     def _look_at_ripe(self) -> Iterator[Step]:
         """Replicas that have run for minReadySeconds: they count once they were looked at."""

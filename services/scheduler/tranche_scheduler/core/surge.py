@@ -16,7 +16,7 @@ from tranche_scheduler.core.step import Blocked, Step
 
 NEW_ORDER: tuple[tuple[Kind, ...], ...] = (
     (Kind.FAILED_TARGET, Kind.BROKEN),
-    (Kind.FAILED_TARGET_SERVING, Kind.ADOPT),
+    (Kind.FAILED_TARGET_SERVING, Kind.BESIDE, Kind.ADOPT),
     (Kind.CURRENT, Kind.MATURING),
 )
 
