@@ -112,6 +112,8 @@ class Oracle:
         """When the first replica of a generation's batch was disturbed."""
         self.finished: dict[tuple[Name, int, int], float] = {}
         """When the first disturbance of a rollout's batch was over; by the rollout's first generation."""
+        self.taken_by: Counter[Name] = Counter()
+        """How many claims each deployment has had."""
         self.forgot_at: float | None = None
         self.used: dict[tuple[str, str, str, int], Claim] = {}
         """The claims under which bases were disturbed, as ``claims``."""
@@ -246,6 +248,8 @@ class Oracle:
             if seat.freezes:
                 seat.freezes -= 1
                 self.excused["S7"] += 1
+            elif self._strays(seat, command) or self._strays(seat, other):
+                self.excused["reused address"] += 1
             else:
                 self.broken(
                     "S7", f"{what} on {where} while {other.command} {other.request_id} still runs there"
@@ -256,11 +260,16 @@ class Oracle:
         if command.command == "installBiz":
             self._judge_capacity(seat, command, f"{what} on {where}")
 
+    def _strays(self, seat: Seat, command: Command) -> bool:
+        """Whether it was meant for a pod whose address this one got (design 2.2, left over)."""
+        meant = self._claim_of(seat, command)
+        reused = self.world.air.counts["fault address reused"]
+        return bool(reused) and meant is not None and meant.pod != seat.key.pod
+
     def _judge_claim(self, seat: Seat, command: Command, what: str) -> None:
         """S2, S5, S6, S10."""
         meant = self._claim_of(seat, command)
-        if meant is not None and meant.pod != seat.key.pod and self.world.air.counts["fault address reused"]:
-            # What was on its way to a pod whose address another one got (design 2.2, left over).
+        if self._strays(seat, command):
             self.excused["reused address"] += 1
             return
         ledger = self._stored(Ledger, POOLS_STREAM, subjects.key(subjects.POOLS, *seat.key.pool))
@@ -277,9 +286,10 @@ class Oracle:
         elif command.request_id is None:
             claim = held
             counts = self.world.air.counts
-            if held is None and (counts["fault base defer"] or counts["fault call late"]):
-                # A switch takes a millisecond and has no id: one that the network kept back cannot be burnt. It
-                # only says again which of two versions serves.
+            late = counts["fault base defer"] or counts["fault call late"] or counts["fault address reused"]
+            if held is None and late:
+                # A switch takes a millisecond and has no id: one that the network kept back cannot be burnt, and
+                # whose it was is not told. It only says again which of two versions serves.
                 self.excused["late switch"] += 1
             elif held is None:
                 self.broken(rule, f"{what} without a claim")
@@ -522,6 +532,7 @@ class Oracle:
             self.taken_in.setdefault((*pool, ledger.epoch, claim.token), revision)
             old = known.get(pod)
             if old is None or old.token != claim.token:
+                self.taken_by[pool[0], claim.deployment] += 1
                 self._taken(ledger, claim)
         if self.forgot:
             return

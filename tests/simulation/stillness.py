@@ -76,6 +76,7 @@ class Stillness:
             return None
         counts = ("generation", "replicas", "updated", "available", "updatedAvailable", "failed", "moving")
         return (
+            oracle.taken_by[name],  # claims that came and went between two looks
             status["phase"],
             status["reason"],
             status["batch"]["current"],

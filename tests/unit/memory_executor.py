@@ -166,6 +166,9 @@ class Listed:
     def unshared(self) -> Collection[PodKey]:
         return ()
 
+    def ring(self, bell: asyncio.Event) -> None:
+        """Nothing is heard but by ``hear``."""
+
     def lists(self, record: PodRecord) -> bool:
         return True
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry
 
-from tests.scheduler_oracle import entry, operation, plan, record
+from tests.scheduler_oracle import content, entry, operation, plan, record
 from tests.virtual_clock import VirtualClock
 from tranche.bus import cas
 from tranche.bus.cas import Held
@@ -23,7 +23,7 @@ from tranche.contract.progress import Progress
 from tranche.contract.record import PodRecord
 from tranche.runtime import Runtime, system_runtime
 from tranche.streams import STREAMS
-from tranche_scheduler.keeper import Keeper
+from tranche_scheduler.keeper import AUDIT_S, Keeper
 from tranche_scheduler.metrics import Metrics
 
 LEDGER = subjects.key(subjects.POOLS, "shop", "web")
@@ -281,3 +281,23 @@ async def test_a_noted_plan_that_is_only_on_its_way_is_waited_for() -> None:
         said = ground.said()
         assert said is not None
         assert said.plan_revision == 1
+
+
+async def test_what_was_said_of_a_finished_rollout_is_said_again_once_the_broker_has_forgotten_it() -> None:
+    done = plan(replicas=2, complete=True, target=content(1), target_revisions=(1,))
+    async with kept(*old("a", "b"), plans=[done]) as ground:
+        await ground.answered(1)
+        await ground.put(record("b", {"cart": entry(1)}, ready=False))
+
+        async def told(available: int) -> bool:
+            said = ground.said()
+            return said is not None and said.available == available
+
+        await ground.until(lambda: told(1))
+        stream = ground.broker.stream(subjects.PROGRESS)
+        stream.lose(stream.last_sequence - 1)
+        assert not await told(1)
+
+        await ground.runtime.clock.sleep(AUDIT_S)
+
+        await ground.until(lambda: told(1))

@@ -19,8 +19,9 @@ from tranche.contract.record import PodRecord
 from tranche.errors import Conflict, Refused, TrancheError
 from tranche.runtime import Group, Runtime
 from tranche_executor.arklet.client import ArkletClient
+from tranche_executor.arklet.wire import Bizzes
 from tranche_executor.base import Base
-from tranche_executor.core.observation import Silence, changed, described, gone, observe, replaced
+from tranche_executor.core.observation import Seen, Silence, changed, described, gone, observe, replaced
 from tranche_executor.core.pod import HEARTBEAT, Pod, PodKey, PoolKey
 from tranche_executor.metrics import Metrics
 from tranche_executor.pods.source import PodSource
@@ -184,6 +185,8 @@ class Observer:
         self._count(pod, watch, silent)
         if silent and pod.source == HEARTBEAT and await self._is_lost(pod, watch, held):
             return self.interval_s
+        if record is not None and _another_base(record, pod, seen) and not await self._is_there(pod):
+            return SOON_S
         if record is not None and not record.gone and _under_way(record):
             return SOON_S
         if silent and not _worth_telling(record, pod):
@@ -193,6 +196,11 @@ class Observer:
             await self._records.write(pod.key, after, expect=held.sequence if held is not None else 0)
             log.info("observed", pod=pod.key.pod, ready=after.ready, modules=len(after.modules))
         return self._soon(watch) if silent else self.interval_s * self.runtime.dice.uniform(0.8, 1.2)
+
+    async def _is_there(self, pod: Pod) -> bool:
+        """Whether the source, asked anew, still has the pod under its address."""
+        found = await self.source.look(pod.key)
+        return found is not None and (found.uid, found.address) == (pod.uid, pod.address)
 
     async def _describe(self, held: Held[PodRecord], pod: Pod) -> Held[PodRecord]:
         """What the source says now is told before the base is asked, which may take its time to answer."""
@@ -257,6 +265,12 @@ class Observer:
 
 def _under_way(record: PodRecord) -> bool:
     return record.operation is not None and not record.operation.over
+
+
+def _another_base(record: PodRecord, pod: Pod, seen: Seen) -> bool:
+    """Whether who answers is not the base that answered before: another pod may have got the address."""
+    told = seen.base_identity if isinstance(seen, Bizzes) else None
+    return record.uid == pod.uid and bool(record.base_identity and told) and record.base_identity != told
 
 
 def _in_doubt(record: PodRecord, pod: Pod) -> bool:

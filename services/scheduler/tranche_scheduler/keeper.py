@@ -232,8 +232,8 @@ class _Pool:
         return result.next_at
 
     async def _audit(self) -> float:
-        """Whether the broker still has the ledger, and the answers to plans that are not complete; seconds until it
-        is asked again. Raises LostHistory."""
+        """Whether the broker still has the ledger, and what was said; seconds until it is asked again. Raises
+        LostHistory."""
         now = self._runtime.clock.monotonic()
         if (left := self._audited_at + AUDIT_S - now) > 0:
             return left
@@ -241,7 +241,8 @@ class _Pool:
         kept, held = await self._store.read_ledger(), self._held
         if kept.sequence < held.sequence or (0 < kept.sequence == held.sequence and kept.value != held.value):
             raise LostHistory(f"the ledger was written as {held.sequence}, and stands at {kept.sequence}")
-        self._say_again(*(name for name, plan in self._view.plans.items() if not plan.complete))
+        everything = await self._store.has_forgotten()
+        self._say_again(*(name for name, plan in self._view.plans.items() if everything or not plan.complete))
         await self._disown_forgotten()
         return AUDIT_S
 

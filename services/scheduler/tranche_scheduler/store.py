@@ -28,6 +28,8 @@ class PoolStore:
         self._key = subjects.key(subjects.POOLS, namespace, base)
         self._said: dict[str, int] = {}
         """By deployment: the sequence of the progress we published last, if nobody has since."""
+        self._newest: tuple[str, int] | None = None
+        """The last of all of them: whose it was, and its sequence."""
 
     async def read_ledger(self) -> Held[Ledger]:
         """The ledger now; a fresh one under sequence 0 where there is none."""
@@ -37,6 +39,14 @@ class PoolStore:
     def doubt(self) -> None:
         """What we said may be forgotten: look before anything is said next."""
         self._said.clear()
+
+    async def has_forgotten(self) -> bool:
+        """Whether the progress that we published last is not there any more: what is newest is forgotten first."""
+        if self._newest is None:
+            return False
+        name, sequence = self._newest
+        found = await self._bus.last(subjects.PROGRESS, subjects.progress(self._namespace, name))
+        return found is None or found.sequence < sequence
 
     async def write_ledger(self, ledger: Ledger, *, expect: int) -> Held[Ledger]:
         """Raises Conflict when somebody else was first."""
@@ -75,6 +85,7 @@ class PoolStore:
                 expect = None  # somebody else's, or ours whose answer was lost: look at it
             else:
                 self._said[progress.name] = sequence
+                self._newest = (progress.name, sequence)
                 return
 
     def _fresh(self) -> Ledger:
