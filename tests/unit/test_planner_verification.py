@@ -12,7 +12,7 @@ from tranche.contract.plan import ALL
 from tranche.contract.progress import PodSample, Problem, Progress
 from tranche_planner.core.rollout import due
 from tranche_planner.core.verification import abandoned, reached, unanswering, verified
-from tranche_planner.core.wishes import Abort, Delete, Retry
+from tranche_planner.core.wishes import Abort, Delete, Replace, Retry
 
 FIVE = Progress(
     namespace="shop",
@@ -341,3 +341,39 @@ def test_the_pods_that_do_not_answer_are_named_once_and_in_order() -> None:
 def test_at_most_twenty_pods_are_named() -> None:
     names = tuple(f"pod-{number:02}" for number in range(30))
     assert unanswering(FIVE.but(present=30, unavailable_pods=names)) == names[:20]
+
+
+# --- more are there than are wanted: the last batch takes them away ---
+
+
+def fewer_wanted() -> Case:
+    """Ten replicas of 1.0.0 are to be eight of 2.0.0: two go in the last batch."""
+    case = Case()
+    case.apply("1.0.0", replicas=10)
+    case.finish()
+    case.apply("2.0.0", replicas=8, batchCount=3, maxUnavailable=5)
+    case.tell()
+    assert (case.plan.batch, case.plan.replicas, case.plan.updated, case.plan.wanted) == (1, 10, 3, 8)
+    return case
+
+
+@pytest.mark.parametrize(
+    ("present", "verified_"), [(11, False), (10, True), (9, True), (8, True), (7, False), (0, False)]
+)
+def test_a_batch_does_not_wait_for_replicas_that_the_last_one_would_take_away(
+    present: int, verified_: bool
+) -> None:
+    case = fewer_wanted()
+    case.revisions = {1: present - 3, 2: 3}
+    case.tell(present=present, outcome=present, available=present, **at_target(3))
+    assert case.plan.batch == (2 if verified_ else 1)
+
+
+@pytest.mark.parametrize(("present", "left"), [(10, ()), (8, ()), (7, ("web-base-1",))])
+def test_a_replica_is_placed_elsewhere_only_as_far_as_it_is_wanted(
+    present: int, left: tuple[str, ...]
+) -> None:
+    case = fewer_wanted()
+    case.do(Replace(pod="web-base-1"))
+    case.tell(evicting=0, present=present, outcome=present, available=present, **at_target(3))
+    assert case.plan.evict == left

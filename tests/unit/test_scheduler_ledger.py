@@ -226,7 +226,7 @@ def test_claims_in_flight_keep_the_content_they_were_made_with() -> None:
     pool.tell(first)
     (under_way,) = pool.round().claims
     other = content(1).but(version="9.9.9")
-    pool.tell(first.but(replicas=2, target=other))
+    pool.tell(first.but(replicas=2, wanted=2, max_unavailable=2, target=other))
     assert pool.round().claims == ()
     assert pool.ledger.contents == {"cart": {1: content(1)}}
 

@@ -399,3 +399,40 @@ def test_under_a_pause_whoever_switched_back_is_left_alone() -> None:
 def test_one_that_stands_idle_goes_before_one_that_serves_at_the_target(facts: dict[str, Any]) -> None:
     found = begun(idle("b"), on("a", 2), replicas=1, **({"max_unavailable": 1} | facts))
     assert found == [("remove", "b", 0, True)]
+
+
+# --- a level above what is wanted: the rest is only not taken away yet ---
+
+
+def test_one_that_is_lost_of_more_than_are_wanted_is_not_made_again() -> None:
+    facts = {"replicas": 3, "wanted": 2, "updated": 0, "max_unavailable": 1}
+    assert begun(on("a", 1), on("b", 1), record("c"), **facts) == []
+    assert begun(on("a", 1), record("b"), record("c"), **facts) == [("install", "b", 1, False)]
+
+
+@pytest.mark.parametrize("facts", [{"held": True, "held_at": 3}, {"mode": "abort"}])
+def test_nor_under_a_pause_or_on_the_way_back(facts: dict[str, Any]) -> None:
+    facts = {"replicas": 3, "wanted": 2, "updated": 0, "max_unavailable": 1} | facts
+    assert begun(on("a", 1), on("b", 1), record("c"), **facts) == []
+
+
+def test_nor_while_failures_hold_the_rollout() -> None:
+    facts = {"replicas": 3, "wanted": 2, "updated": 1, "max_unavailable": 2}
+    assert begun(on("a", 2, "failed", tries=1), on("b", 1), record("c"), **facts) == []
+
+
+def test_a_replica_that_is_more_than_wanted_leaves_its_pod_without_a_place_elsewhere() -> None:
+    facts = {
+        "replicas": 3,
+        "wanted": 2,
+        "updated": 0,
+        "max_unavailable": 1,
+        "evict": ("c",),
+        "evicted_at": NOW,
+    }
+    assert begun(on("a", 1), on("b", 1), on("c", 1), **facts) == [("remove", "c", 0, True)]
+
+
+def test_a_pair_begins_on_the_place_of_one_that_was_lost() -> None:
+    facts = {"replicas": 3, "wanted": 2, "updated": 1, **PAIRS}
+    assert begun(on("a", 1), on("b", 1), record("c"), **facts) == [("install", "c", 2, False)]

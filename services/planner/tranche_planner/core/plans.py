@@ -95,6 +95,12 @@ def threshold(document: Document) -> int:
     return resolve_down(document.spec.failure_threshold, max(0, wanted(document)))
 
 
+def needed(plan: Plan) -> int:
+    """How many replicas have to be there under a plan for a number of them. A level above what is wanted is only
+    not taken away yet: what is lost of it is not made again."""
+    return plan.replicas if plan.wanted == ALL else min(plan.replicas, plan.wanted)
+
+
 def wanted(document: Document) -> int:
     """How many replicas the wish, or the abort of it, asks for; of a peer: the pods counted."""
     rollout = document.rollout

@@ -12,7 +12,7 @@ from tranche_planner.core.deadline import ends, expired, overdue, risen
 from tranche_planner.core.document import Batch, Document, Mark, Rollout, Stopwatch
 from tranche_planner.core.gates import gray_end, shut
 from tranche_planner.core.leaving import rolled_back
-from tranche_planner.core.plans import answered, plan_of
+from tranche_planner.core.plans import answered, needed, plan_of
 from tranche_planner.core.rescaling import batch_of, followed, installs_first
 from tranche_planner.core.verification import (
     abandoned,
@@ -281,7 +281,7 @@ def _replaced(document: Document) -> Document:
     progress = document.progress
     if not document.evict or progress is None or not 0 < document.evict_plan <= progress.plan_revision:
         return document
-    whole = progress.present >= plan_of(document).replicas
+    whole = progress.present >= needed(plan_of(document))
     if not answered(document) or progress.moving or not whole:
         return document
     # One that is done with is a place for the next, and may be the only one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tranche.contract.plan import ALL
 from tranche.contract.progress import Progress
 from tranche_planner.core.document import Document
-from tranche_planner.core.plans import answered, plan_of, threshold
+from tranche_planner.core.plans import answered, needed, plan_of, threshold
 from tranche_planner.core.remembering import remembered
 
 
@@ -20,6 +20,8 @@ def verified(document: Document) -> bool:
     if document.stable is None and progress.updated + progress.failed >= plan.updated != ALL:
         # With no stable there is nothing to make a lost replica at: it joins what is still to be released.
         replicas = min(replicas, progress.present)
+    if replicas != ALL:
+        replicas = max(min(replicas, needed(plan)), min(replicas, progress.present))
     return reached(
         progress, replicas=replicas, updated=plan.updated, threshold=threshold(document)
     ) and not _barren(document, progress)

@@ -42,6 +42,13 @@ class Situation:
         return self.view.goal(self.plan.name)
 
     @property
+    def needed(self) -> int:
+        """How many have to be there. Where the level is above what is wanted, the rest is only not taken away yet:
+        one of those that is lost is not made again."""
+        wanted = self.plan.wanted
+        return self.goal if wanted == ALL else min(self.goal, wanted)
+
+    @property
     def target_first(self) -> Content | None:
         return self.plan.target if self.plan.target and self.below_level() else self.plan.stable
 

@@ -45,9 +45,10 @@ class Wants(Situation):
         yield from self._look_at_ripe()
         if self.held_by_failures():
             # Nothing further is disturbed; what was lost, or joined, gets stable all the same.
-            yield from self._install_missing(self.goal, at_stable=True)
+            yield from self._install_missing(self.needed, at_stable=True)
         else:
-            yield from self._install_missing(self.goal)
+            # A pair begins on the place of one that was lost.
+            yield from self._install_missing(self.goal if pairs else self.needed)
             yield from self._replace_outdated(REPAIR_ORDER if pairs else REPLACE_ORDER)
             yield from install_elsewhere(self) if pairs else ()
         yield from self._restore_stable()
@@ -59,7 +60,7 @@ class Wants(Situation):
         yield from self._restore_stable()
         if self.plan.held_at is not None:
             # At stable where there is one: how many were at the target when the hold began is not known.
-            yield from self._install_missing(min(self.goal, self.plan.held_at))
+            yield from self._install_missing(min(self.needed, self.plan.held_at))
 
     def _trim(self) -> Iterator[Step]:
         """Before the cutting: surplus that is not available goes first (design 1.2)."""
@@ -83,7 +84,7 @@ class Wants(Situation):
         """Replicas that a person wants off their pods, each placed anew at once (design 1.3)."""
         while pod := self._first_evicted():
             if (
-                self.count("perhaps") <= self.goal
+                self.count("perhaps") <= self.needed
                 and self.view.seat(self.plan.name, self.rank.install) is None
             ):
                 self.blocked = Blocked("InsufficientCapacity", self.why_short(1), 1)
@@ -93,7 +94,7 @@ class Wants(Situation):
                 return
             yield Step(pod, "remove", costs=costs)
             if not self.held_by_failures():
-                yield from self._install_missing(self.goal)
+                yield from self._install_missing(self.needed)
 
     def _first_evicted(self) -> str | None:
         may = not self.held_by_failures()
