@@ -8,6 +8,7 @@ from tests.scheduler_oracle import NOW, content, entry, operation, plan, record,
 from tranche.contract.ledger import Ledger
 from tranche.contract.plan import ALL
 from tranche_scheduler.core.choice import Choice, choose
+from tranche_scheduler.core.placement import RANK, Rank
 from tranche_scheduler.core.pool import PoolView
 
 LEDGER = Ledger(namespace="shop", base="web", epoch="e")
@@ -39,6 +40,12 @@ def filled(*with_cart: int) -> list:
         modules = {name: entry() for name in others} | ({"cart": entry(2)} if count in with_cart else {})
         found.append(record(pod, modules, max_modules=3))
     return found
+
+
+def test_the_orders_of_both_policies() -> None:
+    """1: fewest modules first; -1: most."""
+    assert RANK == {"scatter": (1, -1, 1), "stacking": (-1, 1, -1)}
+    assert Rank._fields == ("install", "remove", "replace")
 
 
 @pytest.mark.parametrize(("policy", "pod"), [("scatter", "a"), ("stacking", "c")])

@@ -23,8 +23,7 @@ NEW_ORDER: tuple[tuple[Kind, ...], ...] = (
 
 def surging(plan: Plan) -> bool:
     """Whether what is not at the target is replaced by pairs. A peer has no other pod to go to."""
-    scales = plan.upgrade_policy == "scaleup_then_scaledown" and plan.replicas != ALL
-    return scales and plan.mode in ("roll", "abort")
+    return plan.upgrade_policy == "scaleup_then_scaledown" and plan.replicas != ALL
 
 
 def pairs_at_once(budget: Budget) -> int:
