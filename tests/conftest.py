@@ -17,15 +17,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-class _OneOwnerOfRealBases(LoadScopeScheduling):
-    """Every test goes to whoever is free, those on real bases all to the same: it owns the JVMs."""
+class _OneOwnerOfWhatIsDear(LoadScopeScheduling):
+    """Every test goes to whoever is free; those on real bases all to the same, who owns the JVMs, and so those on
+    a real apiserver."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "real" if nodeid.startswith("tests/real/") or "[real" in nodeid else nodeid
+        for dear in ("real", "cluster"):
+            if nodeid.startswith(f"tests/{dear}/") or f"[{dear}" in nodeid:
+                return dear
+        return nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
-    return _OneOwnerOfRealBases(config, log)
+    return _OneOwnerOfWhatIsDear(config, log)
 
 
 @pytest.fixture
