@@ -255,4 +255,24 @@ PLANTED: tuple[Planted, ...] = (
         "a write without an answer is taken for written",
         ("tests/unit/test_cas.py::test_a_write_that_was_lost_on_the_way_is_written_again",),
     ),
+    Planted(
+        "idle_target_counts",
+        "S5",
+        "a replica counts as available at the target where the target stands idle and an older version serves",
+        ("tests/unit/test_scheduler_steps.py::test_the_target_is_made_to_serve_where_it_stands_idle",),
+    ),
+    Planted(
+        "begun_goes_on_at_another_base",
+        "S2",
+        "what was begun on one base goes on at another that answers at its address and says who it is",
+        (f"{TAKEOVER}::test_what_was_begun_on_one_base_does_not_go_on_at_another_with_its_address",),
+    ),
+    Planted(
+        "surplus_made_again",
+        "V1",
+        "replicas above what is wanted are made again when they are lost, and waited for",
+        (
+            "tests/unit/test_scheduler_steps.py::test_one_that_is_lost_of_more_than_are_wanted_is_not_made_again",
+        ),
+    ),
 )
