@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.simulation.oracle import Name, Oracle
+from tests.simulation.oracle import DOCUMENTS_STREAM, Name, Oracle
+from tranche.contract import subjects
 
 LOOK_S = 0.5
 NAMED_S = 5.0
@@ -35,6 +36,8 @@ class Stillness:
             self._since.clear()
             return
         for name, status in oracle.statuses.items():
+            if self._forgotten(name):
+                continue
             moving = self._moving(name, status)
             since, before = self._since.get(name, (oracle.now, None))
             if moving != before or moving is None:
@@ -46,6 +49,12 @@ class Stillness:
                 oracle.broken("V5", f"{'/'.join(name)} has stood still for {NAMED_S:g} s: {words}")
             elif status["phase"] not in ENDED:
                 oracle.world.air.counts["held and said why"] += 1
+
+    def _forgotten(self, name: Name) -> bool:
+        """Whether the broker has forgotten the deployment itself: it has to be applied again (docs/safety.md)."""
+        stream = self._oracle.world.broker.streams[DOCUMENTS_STREAM]
+        forgot = self._oracle.world.air.counts["fault broker forgets"]
+        return bool(forgot) and stream.last(subjects.key(subjects.DOCUMENTS, *name)) is None
 
     def _well(self) -> bool:
         """Whether nothing has hit a service for a while."""
