@@ -13,6 +13,7 @@ from tests.simulation.scenario import NAMESPACE, Person, Scenario
 from tests.simulation.world import World
 from tranche.contract import subjects
 from tranche.contract.ledger import Ledger
+from tranche.contract.record import PodRecord
 from tranche_planner.core.document import Document
 
 IDLE = " "
@@ -27,8 +28,10 @@ def unfinished(world: World, scenario: Scenario) -> Iterator[tuple[str, str]]:
     for name in (subjects.DEPLOYMENTS, subjects.TASKS):
         stream = world.broker.streams.get(name)
         if stream is not None and stream.messages:
-            waiting = sorted({message.subject for message in stream.messages.values()})
-            yield "V3", f"{name} still holds {', '.join(waiting[:5])}"
+            found = sorted({message.subject for message in stream.messages.values()})
+            waiting = [subject for subject in found if not _of_nobody(world, subject)]
+            if waiting:
+                yield "V3", f"{name} still holds {', '.join(waiting[:5])}"
     for person in scenario.people:
         if words := _deployment(world, person):
             yield "V1", words
@@ -42,7 +45,32 @@ def _told(data: bytes) -> Any:
 def _claims(world: World, base: str) -> str:
     stored = world.broker.streams[POOLS_STREAM].last(subjects.key(subjects.POOLS, NAMESPACE, base))
     ledger = Ledger.decode(stored.data) if stored is not None else None
-    return ", ".join(f"{claim.op} on {pod}" for pod, claim in ledger.claims.items()) if ledger else ""
+    claims = ledger.claims if ledger is not None else {}
+    return ", ".join(
+        f"{claim.op} on {pod}" for pod, claim in claims.items() if not _nobody_knows(world, base, pod)
+    )
+
+
+def _of_nobody(world: World, subject: str) -> bool:
+    """Whether a message is the task of such a pod."""
+    if not subject.startswith("tranche.tasks."):
+        return False
+    _, base, pod = subjects.read_pod(subject)
+    return _nobody_knows(world, base, pod)
+
+
+def _nobody_knows(world: World, base: str, pod: str) -> bool:
+    """Whether broker and base have both forgotten what an operation was about: it is stuck until the base is
+    restarted. With a deployment that is forgotten too, no status is left to say so to the people here."""
+    counts = world.air.counts
+    if not (counts["broker forgot"] and counts["fault base forget-record"]):
+        return False
+    stored = world.broker.streams[subjects.AVAILABILITY].last(subjects.record(NAMESPACE, base, pod))
+    noted = PodRecord.decode(stored.data).operation if stored is not None else None
+    if noted is None or noted.state != "stuck" or "restart the base" not in noted.message:
+        return False
+    counts["forgotten by broker and base"] = 1
+    return True
 
 
 def _deployment(world: World, person: Person) -> str:
