@@ -128,6 +128,7 @@ ONE_FIELD: list[tuple[str, object, str, str]] = [
     (f"{OPERATION}.serviceStrategy", True, "true", "expected an object with enableModuleService"),
     (f"{OPERATION}.serviceStrategy.port", 0, "0", "expected a whole number from 1 to 65535"),
     (f"{OPERATION}.serviceStrategy.targetPort", "8080", '"8080"', "expected a port from 1 to 65535"),
+    (f"{OPERATION}.serviceStrategy.targetPort", "a--b", '"a--b"', "expected a port from 1 to 65535"),
     (f"{OPERATION}.drainSeconds", 99999, "99999", "expected a whole number from 0 to 3600"),
 ]
 

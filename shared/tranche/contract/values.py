@@ -20,6 +20,7 @@ E = TypeVar("E", bound=StrEnum)
 
 _VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._+~-]{0,126}[A-Za-z0-9])?")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+_PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?")
 _MOST_ARGUMENTS = 64
 _ARGUMENT_BYTES = 4096
 
@@ -137,8 +138,8 @@ def one_of(*known: str) -> Callable[[object], str | Wrong]:
 
 
 def port(value: object) -> int | str | Wrong:
-    """A port's number, or its name on the pod."""
-    if isinstance(value, str) and re.fullmatch(r"(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?", value):
+    """A port's number, or its name on the pod, as Kubernetes has them (RFC 6335)."""
+    if isinstance(value, str) and _PORT_NAME.fullmatch(value):
         return value
     number = whole(1, 65535)(value)
     return Wrong("a port from 1 to 65535, or a port's name") if isinstance(number, Wrong) else number
