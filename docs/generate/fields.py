@@ -44,7 +44,7 @@ MEANINGS: Mapping[str, str] = {
     "service_enabled": "Kubernetes only; elsewhere accepted with a warning",
     "service_port": "Kubernetes only",
     "service_target_port": "Kubernetes only",
-    "drain_seconds": "Kubernetes only; elsewhere accepted with a warning",
+    "drain_seconds": "out of traffic for so long before what serves is taken down; Kubernetes only, elsewhere accepted with a warning",
 }
 """By the meaning in the table of fields."""
 

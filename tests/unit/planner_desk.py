@@ -28,7 +28,7 @@ def wish(version: str = "1.0.0", **changes: Any) -> Apply:
     """An applied manifest."""
     document = manifest("cart", version, **changes)
     spec = document["spec"]
-    for name in ("failureThreshold", "autoRollback"):
+    for name in ("failureThreshold", "autoRollback", "drainSeconds"):
         if name in spec:
             spec["operationStrategy"][name] = spec.pop(name)
     parsed = parse_manifest(document, namespace="shop", name="cart")

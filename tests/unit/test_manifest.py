@@ -97,6 +97,7 @@ SPELLINGS: list[tuple[str, object, str, object]] = [
     (f"{OPERATION}.failureThreshold", 0, "failure_threshold", Quantity(0)),
     (f"{OPERATION}.failureThreshold", "0%", "failure_threshold", Quantity(0, percent=True)),
     (f"{OPERATION}.autoRollback", False, "auto_rollback", False),
+    (f"{OPERATION}.drainSeconds", 30, "drain_seconds", 30),
 ]
 
 

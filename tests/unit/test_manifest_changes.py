@@ -47,6 +47,7 @@ BEFORE = Spec(namespace="shop", name="cart", base="web-base", module=MODULE)
         ("failure_threshold", Quantity(1), Change.GATES, False),
         ("auto_rollback", True, Change.GATES, False),
         ("revision_history_limit", 5, Change.GATES, False),
+        ("drain_seconds", 5, Change.GATES, False),
     ],
 )
 def test_each_field_is_one_kind_of_change(field: str, value: object, change: Change, anew: bool) -> None:

@@ -136,6 +136,7 @@ def test_what_the_manifest_says_is_passed_on() -> None:
         upgradePolicy="install_then_uninstall",
         failureThreshold="25%",
         minReadySeconds=7,
+        drainSeconds=9,
     )
     assert asked(case) == plan(
         2,
@@ -146,6 +147,7 @@ def test_what_the_manifest_says_is_passed_on() -> None:
         upgrade_policy="install_then_uninstall",
         failure_threshold=2,
         min_ready_s=7,
+        drain_s=9,
         **UPGRADE,
     )
 

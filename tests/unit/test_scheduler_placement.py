@@ -182,6 +182,12 @@ def test_beside_needs_two_versions(was, beside: bool, costs: bool) -> None:
     assert (claim.op, claim.beside, claim.costs) == ("replace", beside, costs)
 
 
+def test_a_claim_says_how_long_the_replica_is_out_of_traffic_first() -> None:
+    told = plan(replicas=1, max_unavailable=1, drain_s=20)
+    (claim,) = chosen(told, record("a", {"cart": entry(1)})).claims
+    assert claim.drain_s == 20
+
+
 def test_the_level_is_kept_by_failed_canaries_and_missing_ones_come_at_stable() -> None:
     found = [
         record("a", {"cart": entry(2, "failed", tries=1)}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tranche.contract.content import Content
-from tranche.contract.message import Message, Time
+from tranche.contract.message import Message, Seconds, Time
 
 MAX_CLAIMS = 1000
 """Claims in flight per pool at most; a claim is about 175 B."""
@@ -33,6 +33,8 @@ class Claim(Message):
     """install_then_uninstall: the new version beside the old one, then switch, then the old one goes."""
     costs: bool = False
     """Makes an available replica unavailable meanwhile: counted in the budget."""
+    drain_s: Seconds = 0
+    """What serves is out of traffic for so many seconds before it is taken down."""
     token: int
     withdrawn: bool = False
     """Not to be started any more: an executor that has not written itself in ends it as ``unchanged``."""

@@ -51,6 +51,8 @@ class Plan(Message):
     failure_threshold: int = 0
     min_ready_s: Seconds = 0
     """A replica counts as available once it ran for so many seconds and was looked at again at their end."""
+    drain_s: Seconds = 0
+    """A replica that serves is out of traffic for so long before it is taken down; where traffic can be steered."""
     retried_at: Time | None = None
     """What failed before this is tried again, whatever its cause and however often it was tried."""
     evict: tuple[str, ...] = ()

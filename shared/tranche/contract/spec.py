@@ -65,6 +65,7 @@ class Spec(Message):
     progress_deadline_seconds: Seconds = 600
     failure_threshold: Quantity = Quantity(0)
     auto_rollback: bool = False
+    drain_seconds: Seconds = 0
 
     @property
     def peer(self) -> bool:
@@ -98,6 +99,7 @@ CHANGES: Mapping[Change, tuple[str, ...]] = {
         "failure_threshold",
         "auto_rollback",
         "revision_history_limit",
+        "drain_seconds",
     ),
 }
 

@@ -82,6 +82,7 @@ def _blank(document: Document) -> Plan:
         upgrade_policy=spec.upgrade_policy.value,
         failure_threshold=threshold(document),
         min_ready_s=spec.min_ready_seconds,
+        drain_s=spec.drain_seconds,
         retried_at=document.rollout.retried_at,
         evict=document.evict,
         evicted_at=document.evicted_at,

@@ -95,6 +95,7 @@ def _claim(view: PoolView, plan: Plan, step: Step, token: int) -> Claim:
         revision=step.content.revision if step.content else 0,
         beside=step.beside,
         costs=step.costs,
+        drain_s=plan.drain_s,
         token=token,
         withdrawn=False,
     )
