@@ -19,7 +19,7 @@ from tests.properties.bad_input import STRESS
 from tranche.contract.manifest import Accepted, Rejected, parse_manifest
 from tranche.contract.spec import immutable_errors
 
-DRAWN, MUTATED, CHANGED = (20_000, 5_000, 5_000) if STRESS else (4_000, 500, 1_000)
+DRAWN, MUTATED, CHANGED = (20_000, 5_000, 5_000) if STRESS else (4_400, 500, 1_000)
 
 
 async def test_an_apiserver_takes_what_the_planner_takes(tenant: Tenant, record_property: Any) -> None:
