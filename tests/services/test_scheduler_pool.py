@@ -16,7 +16,7 @@ from tranche.bus import cas
 from tranche.bus.nats import NatsBus, connect
 from tranche.bus.server import NatsServer
 from tranche.contract import subjects
-from tranche.contract.ledger import Claim, Ledger, Task
+from tranche.contract.ledger import Claim, Frozen, Ledger, Task
 from tranche.contract.plan import ALL, Plan
 from tranche.contract.progress import Progress
 from tranche.contract.record import Operation, PodRecord
@@ -458,6 +458,37 @@ async def test_claims_of_a_deployment_that_was_forgotten_leave(
     async with stage.scheduler("scheduler-2"), stage.executor():
         after = await stage.wait_ledger(lambda ledger: not ledger.claims)
     assert (after.epoch, after.counter) == (ledger.epoch, ledger.counter)
+
+
+async def test_claims_that_another_left_in_a_pool_that_needs_nobody_leave(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another scheduler found a sign of lost history there, and the pool is ours."""
+    monkeypatch.setattr(owner, "ORPHANS_S", 0.3)
+    await stage.pods(2, revision=1)
+    gone = plan(mode="remove", replicas=0, wanted=0, target=None, target_revisions=(), complete=True)
+    async with stage.scheduler() as service, stage.executor():
+        told = await stage.tell(gone)
+        await stage.wait_progress(lambda said: said.plan_revision == told.revision)
+
+        async def let_go() -> bool | None:
+            return service.registry.get_sample_value("tranche_scheduler_pools") == 0 or None
+
+        await wait_until(let_go, service.runtime.clock, timeout_s=3, every_s=0.05)
+        held = await cas.read(stage.bus, Ledger, POOLS, LEDGER)
+        assert held is not None
+        counter = held.value.counter
+        asked = {
+            pod: Claim(
+                pod=pod, uid="u", deployment="", module="", generation=0, batch=0, op="observe", token=token
+            )
+            for token, pod in enumerate(("p000", "p001"), counter + 1)
+        }
+        frozen = Frozen(reason="records end too early", since=service.runtime.clock.now(), above=counter)
+        left = held.value.but(claims=asked, counter=counter + 2, frozen=frozen)
+        await cas.swap(stage.bus, service.runtime, POOLS, LEDGER, left, expect=held.sequence)
+
+        await stage.wait_ledger(lambda ledger: not ledger.claims and ledger.frozen is None, timeout_s=CALM_S)
 
 
 async def test_a_pool_whose_plans_are_finished_is_let_go(stage: Stage) -> None:

@@ -100,12 +100,13 @@ class Owner:
             self._keepers[key][0].tell(plan)
 
     async def _adopt(self) -> None:
-        """Look after pools that no plan names any more while somebody may be at work there."""
+        """Look after pools that no plan names any more, or that need nobody as far as is known here, while somebody
+        may be at work there: another may have found a sign of lost history, and left them to us."""
         while True:
             await self._runtime.clock.sleep(ORPHANS_S * self._runtime.dice.uniform(0.8, 1.2))
             try:
                 for key in await self._orphans():
-                    log.warning("a pool has claims and no plan", namespace=key[0], base=key[1])
+                    log.warning("a pool has claims that nobody looks after", namespace=key[0], base=key[1])
                     self._plans.setdefault(key, {})
                     self._settled.discard(key)
                 self._want()
@@ -116,12 +117,12 @@ class Owner:
         stream = subjects.bucket_stream(subjects.POOLS)
         keys = subjects.read_keys(await self._bus.subjects(stream, f"{subjects.key(subjects.POOLS)}.>"))
         found: list[Key] = []
-        for namespace, base in (key for key in keys if len(key) == 2):
-            if self._plans.get((namespace, base)):
+        for key in (key for key in keys if len(key) == 2):
+            if self._plans.get(key) and key not in self._settled:
                 continue
-            ledger = (await PoolStore(self._bus, self._runtime, namespace, base).read_ledger()).value
+            ledger = (await PoolStore(self._bus, self._runtime, *key).read_ledger()).value
             if ledger.claims or ledger.frozen is not None:
-                found.append((namespace, base))
+                found.append(key)
         return found
 
     def _want(self) -> None:
