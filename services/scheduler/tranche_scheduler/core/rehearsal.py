@@ -40,7 +40,7 @@ DOWN = "on a pod that is not ready: updated once it is back"
 
 
 class Snapshot(NamedTuple):
-    """A pool at one moment. ``revision``: the ledger's."""
+    """A pool at one moment. ``records``: of the pods that are not gone. ``revision``: the ledger's."""
 
     records: Sequence[PodRecord]
     ledger: Ledger
@@ -62,7 +62,7 @@ class Rehearsal:
         self._name = plans[0].name
         self._begun = begun is not None
         self._view: PoolView = begun._view if begun is not None else PoolView()
-        self._ledger = pool.ledger.but(noted={}, claims={}, frozen=None)
+        self._ledger = pool.ledger.but(noted={})
         self._progress: Progress | None = None
         self._levels: list[Level] = []
         self._taken_over: list[str] = []
@@ -109,7 +109,7 @@ class Rehearsal:
         size = 0
         steps = islice((step for level in self._levels for step in level.steps), skip, skip + limit)
         for count, step in enumerate(steps):
-            size += STEP_BYTES + len(step.pod) + len(step.from_ or "") + len(step.to or "")
+            size += STEP_BYTES + sum(len(name) for name in (step.pod, step.from_, step.to) if name)
             if size > PAGE_BYTES:
                 return max(1, count)
         return limit
@@ -129,9 +129,9 @@ class Rehearsal:
         view, plan = self._view, self._plans[0]
         for pod in superseded(view, plan):
             view.unclaim(pod)
-        for pod, claim in sorted(view.replicas(self._name).claims.items()):
+        for pod, claim in list(view.replicas(self._name).claims.items()):
             record = view.record(pod)
-            if record is None or record.gone or (claim.withdrawn and queued(claim, record)):
+            if record is None or (claim.withdrawn and queued(claim, record)):
                 view.unclaim(pod)
                 continue
             contents = self._pool.ledger.contents.get(claim.deployment, {})
@@ -238,14 +238,14 @@ class Rehearsal:
 def after(record: PodRecord, claim: Claim, content: Content | None, now: datetime) -> PodRecord:
     """The record of a pod whose claim has ended as meant."""
     modules = dict(record.modules)
-    was = modules.get(claim.module)
     if claim.op == "remove":
         modules.pop(claim.module, None)
-    elif claim.revision:
-        same = was is not None and was.state == "available" and was.revision == claim.revision
-        kept = was.since if was is not None and claim.op == "observe" and same else now
-        version = content.version if content is not None else was.version if was is not None else ""
-        modules[claim.module] = _entry(version, claim.revision, kept)
+    elif content is not None:
+        named = _entry(content.version, claim.revision, now)
+        was = modules.get(claim.module, named)
+        runs = was.state == "available" and was.revision == claim.revision
+        # Looked at again: it is available for as long as before.
+        modules[claim.module] = was if runs and claim.op == "observe" else named
     # No token: nobody compares it here, and the last operation is over either way.
     return record.but(modules=modules, operation=None, observed_at=now)
 
