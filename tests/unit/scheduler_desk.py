@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from tests.scheduler_oracle import NOW, operation
+from tests.scheduler_oracle import NOW, entry, operation, record
 from tranche.contract.ledger import Ledger
+from tranche.contract.preview import Level, Levels
 from tranche.contract.progress import Progress
+from tranche.contract.record import PodRecord
 from tranche_scheduler.core.history import ON_ITS_WAY
 from tranche_scheduler.core.ledger import Round, play
 from tranche_scheduler.core.pool import PoolView
 from tranche_scheduler.core.progress import progress
+from tranche_scheduler.core.rehearsal import Rehearsal, Snapshot
 
 
 class Pool:
@@ -50,3 +53,29 @@ def said(pool: Pool, name: str, result: Round) -> Progress:
     """What is said of a deployment after a round."""
     plan = pool.view.plans[name]
     return progress(pool.view, plan, pool.ledger, 7, result.blocked.get(name), pool.now)
+
+
+REHEARSED = Ledger(namespace="shop", base="web", epoch="e", counter=9)
+
+
+def rehearsal(records, *plans, ledger=REHEARSED, begun=None) -> Rehearsal:
+    """A question about a pool, carried out."""
+    asked = Rehearsal(Snapshot(records, ledger, 7, 20), plans, NOW, begun)
+    for _ in asked.perform():
+        pass
+    return asked
+
+
+def rehearse(records, *plans, ledger=REHEARSED, skip=0, limit=100) -> Levels:
+    """What a preview of the plans answers."""
+    return rehearsal(records, *plans, ledger=ledger).answer(skip, limit)
+
+
+def old(*pods: str, **facts) -> list[PodRecord]:
+    """Pods with what is to be replaced."""
+    return [record(pod, {"cart": entry(1)}, **facts) for pod in pods]
+
+
+def told(level: Level) -> list[str]:
+    """The steps of a level in words."""
+    return [f"{step.step} {step.pod} {step.from_}>{step.to}" for step in level.steps]

@@ -1,28 +1,13 @@
-"""What a preview answers: steps in order, rounds, the lowest availability, what is passed over (design 9.2)."""
+"""What a preview answers: steps in order, versions, rounds, the lowest availability (design 9.2)."""
 
 from __future__ import annotations
 
-from tests.scheduler_oracle import NOW, content, entry, operation, plan, record, serving
-from tranche.contract.ledger import Claim, Frozen, Ledger
+import pytest
+
+from tests.scheduler_oracle import NOW, entry, plan, record, serving
+from tests.unit.scheduler_desk import REHEARSED, old, rehearse, told
 from tranche.contract.plan import ALL
-from tranche_scheduler.core.rehearsal import DOWN, TAKEN_OVER, Rehearsal, Snapshot
-
-LEDGER = Ledger(namespace="shop", base="web", epoch="e", counter=9)
-
-
-def rehearse(records, *plans, ledger=LEDGER, skip=0, limit=100):
-    rehearsal = Rehearsal(Snapshot(records, ledger, 7, 20), plans, NOW)
-    for _ in rehearsal.perform():
-        pass
-    return rehearsal.answer(skip, limit)
-
-
-def old(*pods: str, **facts):
-    return [record(pod, {"cart": entry(1)}, **facts) for pod in pods]
-
-
-def told(level) -> list[str]:
-    return [f"{step.step} {step.pod} {step.from_}>{step.to}" for step in level.steps]
+from tranche.contract.preview import Level, PreviewStep
 
 
 def test_levels_follow_one_another() -> None:
@@ -41,70 +26,6 @@ def test_levels_follow_one_another() -> None:
     assert (first.rounds, first.lowest_available) == (2, 3)
     assert told(last) == ["replace b 1.0.0>2.0.0", "replace c 1.0.0>2.0.0"]
     assert (last.rounds, last.lowest_available, last.blocked) == (2, 3, None)
-
-
-def test_a_part_of_the_steps() -> None:
-    pool = old("a", "b", "c", "d")
-    levels = [plan(replicas=4, updated=2), plan(replicas=4, updated=ALL)]
-    answer = rehearse(pool, *levels, skip=1, limit=2)
-    assert [[step.pod for step in level.steps] for level in answer.levels] == [["b"], ["c"]]
-    assert [level.size for level in answer.levels] == [2, 2]
-    assert answer.more
-    assert not rehearse(pool, *levels, skip=1, limit=3).more
-    assert rehearse(pool, *levels, skip=9).levels[1].steps == ()
-
-
-def test_what_forbids_the_next_step_is_told() -> None:
-    (level,) = rehearse(old("a"), plan(replicas=1, max_unavailable="50%")).levels
-    assert level.blocked is not None
-    assert level.blocked.reason == "BudgetExhausted"
-    answer = rehearse([record("b", cordoned=True), *old("a")], plan(replicas=2))
-    assert answer.levels[0].blocked is not None
-    assert [(one.reason, one.pods) for one in answer.skipped] == [("cordoned", ("b",))]
-    frozen = LEDGER.but(frozen=Frozen(reason="lost", since=NOW, above=3))
-    (level,) = rehearse(old("a"), plan(replicas=1), ledger=frozen).levels
-    assert level.blocked is not None
-    assert (level.blocked.reason, level.steps) == ("PoolFrozen", ())
-
-
-def test_what_is_passed_over_is_told() -> None:
-    theirs = record("t", {"cart": entry(0, version="2.0.0")})
-    answer = rehearse([*old("a"), *old("b", ready=False), theirs], plan(replicas=3, max_unavailable=2))
-    assert told(answer.levels[0]) == ["replace t 2.0.0>2.0.0", "replace a 1.0.0>2.0.0"]
-    assert answer.levels[0].lowest_available == 1
-    assert [(one.reason, one.count, one.pods) for one in answer.skipped] == [
-        (TAKEN_OVER, 1, ("t",)),
-        (DOWN, 1, ("b",)),
-    ]
-    peer = rehearse([*old("a"), record("c", max_modules=0)], plan(replicas=ALL, wanted=ALL))
-    assert [one.reason for one in peer.skipped] == ["full"]
-
-
-def test_what_is_under_way_ends_before_the_counting() -> None:
-    running = Claim(
-        pod="a",
-        uid="u",
-        deployment="cart",
-        module="cart",
-        generation=1,
-        batch=1,
-        op="replace",
-        revision=2,
-        costs=True,
-        token=5,
-    )
-    ledger = LEDGER.but(
-        claims={
-            "a": running,
-            "b": running.but(pod="b", token=6, revision=3),
-            "c": running.but(pod="c", token=7, deployment="menu", module="menu", op="install"),
-        },
-        contents={"cart": {2: content(2), 3: content(3)}},
-    )
-    pool = [*old("a", operation=operation(5, "started")), *old("b", "c")]
-    answer = rehearse(pool, plan(replicas=3, updated=0, mode="open"), plan(replicas=3), ledger=ledger)
-    assert (answer.progress.updated, answer.progress.moving, answer.progress.present) == (1, 0, 3)
-    assert [step.pod for step in answer.levels[1].steps] == ["b"], "c belongs to another deployment for now"
 
 
 def test_time_passes_for_retries_and_until_ready() -> None:
@@ -127,3 +48,36 @@ def test_deleting_is_rehearsed_too() -> None:
     ).levels
     assert told(level) == ["remove a 1.0.0>None", "remove b 1.0.0>None"]
     assert (level.rounds, level.lowest_available) == (2, 0)
+
+
+def test_a_version_that_nobody_knows_is_not_told() -> None:
+    (level,) = rehearse([record("a", {"cart": entry(9, "unknown", version="")})], plan(replicas=1)).levels
+    assert level == Level(
+        steps=(PreviewStep(pod="a", step="install", from_=None, to="2.0.0"),), size=1, rounds=1
+    )
+
+
+TAKEN_OVER = "runs the target's version already: taken over, not installed again"
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        entry(0, version="2.0.0"),
+        entry(4, "failed", version="4.0.0", serving=serving(3).but(version="2.0.0")),
+        entry(2, "failed", tries=1, passing=True, serving=serving(3).but(version="2.0.0")),
+    ],
+    ids=["somebody else's", "an earlier revision's beside what failed", "the same number beside what failed"],
+)
+def test_what_runs_already_is_taken_over_as_a_step_of_its_own(there) -> None:
+    same = plan(replicas=2, target_revisions=(2, 3), max_unavailable=1)
+    answer = rehearse([record("t", {"cart": there}), *old("a")], same)
+    assert told(answer.levels[0]) == ["replace t 2.0.0>2.0.0", "replace a 1.0.0>2.0.0"]
+    assert (answer.levels[0].rounds, answer.levels[0].lowest_available) == (1, 1)
+    assert [(one.reason, one.count, one.pods) for one in answer.skipped] == [(TAKEN_OVER, 1, ("t",))]
+
+
+def test_what_was_noted_of_plans_told_before_forbids_nothing() -> None:
+    """The plans of a preview have no number yet."""
+    (level,) = rehearse(old("a"), plan(replicas=1), ledger=REHEARSED.but(noted={"cart": 8})).levels
+    assert told(level) == ["replace a 1.0.0>2.0.0"]
