@@ -137,6 +137,13 @@ def test_each_ends_in_its_own_way() -> None:
     assert told(answer.levels[1]) == ["replace a 1.0.0>2.0.0", "replace d 1.0.0>2.0.0"]
 
 
+def test_numbers_that_begin_anew_wait_for_nothing_once_what_is_under_way_has_ended() -> None:
+    """The deployment's document was forgotten: number 2 was another content when the operation began."""
+    forgotten = claimed(REPLACE).but(contents={"cart": {2: content(2).but(version="7.0.0")}})
+    answer = rehearse([*old("a", operation=BEGUN), *old("z")], COUNT, ROLL, ledger=forgotten)
+    assert told(answer.levels[1]) == ["replace a 7.0.0>2.0.0", "replace z 1.0.0>2.0.0"]
+
+
 @pytest.mark.parametrize(
     ("claim", "was", "becomes"),
     [

@@ -62,7 +62,8 @@ class Rehearsal:
         self._name = plans[0].name
         self._begun = begun is not None
         self._view: PoolView = begun._view if begun is not None else PoolView()
-        self._ledger = pool.ledger.but(noted={})
+        # All that is under way has ended, and no plan is older than another.
+        self._ledger = pool.ledger.but(noted={}, contents={})
         self._progress: Progress | None = None
         self._levels: list[Level] = []
         self._taken_over: list[str] = []
