@@ -106,6 +106,11 @@ REASONS: tuple[Reason, ...] = (
         "Wait; pods that do not answer stay as they are.",
     ),
     Reason("Deleted", "The deployment is being deleted, or is."),
+    Reason(
+        "ServiceConflict",
+        "In Kubernetes: the module's Service cannot be kept as serviceStrategy asks for it.",
+        "Read the problem's message: there is one of that name already, a field is missing, or the planner may not.",
+    ),
 )
 """Closed, and grows: readers take one they do not know for the sentence beside it."""
 
