@@ -109,7 +109,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "ServiceConflict",
         "In Kubernetes: the module's Service cannot be kept as serviceStrategy asks for it.",
-        "Read the problem's message: there is one of that name already, a field is missing, or the planner may not.",
+        "Read the problem's message: one of that name is there already, a field is missing, or a Role.",
     ),
 )
 """Closed, and grows: readers take one they do not know for the sentence beside it."""
