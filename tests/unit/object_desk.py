@@ -121,4 +121,4 @@ class Mirror:
 
     def _write(self, write: Write) -> None:
         self.server.apply(OURS, True if write.held else None)
-        self.server.memory = write.memory.encode().decode()
+        self.server.memory = write.memory.text

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import structlog
 
 from tranche import __version__
+from tranche.kubernetes.cluster import Cluster
+from tranche.kubernetes.connecting import connected
 from tranche.service import Service, run
 from tranche.settings import load_or_exit
 from tranche.streams import PLANNER_EVENTS, PLANNER_PROGRESS, PLANNER_WAKE
@@ -16,6 +19,7 @@ from tranche_planner.desk import Desk
 from tranche_planner.due import Sweep, WakeUps
 from tranche_planner.events import Events
 from tranche_planner.freezes import Freezes
+from tranche_planner.kubernetes.duty import mirror_objects
 from tranche_planner.metrics import Metrics
 from tranche_planner.progress import ProgressMessages
 from tranche_planner.pumping import pump
@@ -40,6 +44,7 @@ async def work(service: Service, settings: PlannerSettings) -> None:
     api = Api(service.bus, Reads(desk, settings.url_allow), freezes, settings.url_allow)
     known = asyncio.Event()
     async with (
+        _objects_of(service, settings) as cluster,
         service.bus.serve(NAME, __version__, DESCRIPTION, api.endpoints()),
         service.runtime.tasks.group() as group,
     ):
@@ -52,7 +57,18 @@ async def work(service: Service, settings: PlannerSettings) -> None:
         group.spawn(pump(service, PLANNER_WAKE, WakeUps(desk).handle), name="wake-ups")
         group.spawn(bells.run(service.stopping, desk.wake), name="bells")
         group.spawn(Sweep(desk, service).run(), name="sweep")
+        if cluster is not None:
+            namespaces = settings.kubernetes_namespaces or (cluster.namespace,)
+            objects = mirror_objects(service, cluster, store, namespaces, settings.url_allow)
+            group.spawn(objects, name="objects")
         service.not_ready = ""
+
+
+def _objects_of(service: Service, settings: PlannerSettings) -> AbstractAsyncContextManager[Cluster | None]:
+    """The cluster whose objects are carried out; None: nobody asks for that."""
+    if settings.deployments != "kubernetes":
+        return nullcontext()
+    return connected(service.runtime.clock, setting="TRANCHE_DEPLOYMENTS")
 
 
 def main() -> int:

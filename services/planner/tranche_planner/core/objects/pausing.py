@@ -36,6 +36,11 @@ class Memory(Message):
     def about(self, wait: Wait | None) -> bool:
         return (self.batch, self.since) == ((wait.batch, wait.since) if wait else (0, None))
 
+    @property
+    def text(self) -> str:
+        """As the annotation has it."""
+        return self.model_dump_json(by_alias=True, exclude_defaults=True)
+
     def holding(self, wait: Wait) -> Memory:
         return self.but(generation=wait.generation, batch=wait.batch, since=wait.since)
 
