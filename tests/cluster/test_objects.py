@@ -97,6 +97,18 @@ async def test_a_scale_is_a_wish_and_a_scale_elsewhere_is_written_back(stage: Ob
     assert (await stage.tenant.read(stage.name))["spec"]["replicas"] == 1
 
 
+async def test_a_peer_is_not_scaled_by_hand(stage: ObjectStage) -> None:
+    await stage.apply("1.0.0", replicas=-1)
+    it = await stage.healthy("1.0.0")
+    pods = it["status"]["availableReplicas"]
+    await stage.kubectl("scale", stage.object, "--replicas=1")
+    await stage.seen(lambda it: settled(it) and it["spec"]["scaledReplicas"] == 0)
+    it = await stage.tenant.read(stage.name)
+    assert (it["spec"]["replicas"], it["status"]["availableReplicas"]) == (-1, pods)
+    told = await stage.kubectl("get", "events", "-o", "json")
+    assert any("cannot be scaled to 1" in event["message"] for event in told.json["items"])
+
+
 async def test_an_undo_elsewhere_is_written_back(stage: ObjectStage) -> None:
     await stage.runs("1.0.0", replicas=1)
     await stage.runs("2.0.0", replicas=1)

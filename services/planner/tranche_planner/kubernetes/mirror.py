@@ -26,6 +26,7 @@ from tranche_planner.core.objects.pausing import (
     remembered,
     said,
 )
+from tranche_planner.core.objects.scaling import scaling
 from tranche_planner.core.objects.seen import Seen
 from tranche_planner.core.objects.telling import Mirrored
 from tranche_planner.kubernetes.agenda import Place
@@ -80,6 +81,7 @@ class Mirror:
         if not object_.finalized:
             # With the first write, so that nothing is installed for an object that could vanish unseen.
             object_ = known.learn(await self.objects.own(object_, _as_it_is(object_)))
+        object_ = await self._scale(object_, known)
         wish = await self._send(object_, known)
         if telling.describes(known.status, wish) or wish.errors:
             object_ = await self._pause(object_, known, said(known.status))
@@ -87,6 +89,15 @@ class Mirror:
         problems = await self.services.see_to(object_, known)
         await self._tell(object_, known)
         await self._say(object_, known, problems)
+
+    async def _scale(self, object_: Seen, known: Known) -> Seen:
+        """Hear what ``kubectl scale`` asks for."""
+        if (step := scaling(object_)) is None:
+            return object_
+        if step.refused is not None:
+            notice = notices.unscaled_notice(step.refused, self.runtime.clock.now())
+            await self.objects.tell(notices.event_of(notice, object_))
+        return known.learn(await self.objects.scale(object_, step))
 
     async def _send(self, object_: Seen, known: Known) -> Mirrored:
         """Have the wish carried out, where it is another one than before."""

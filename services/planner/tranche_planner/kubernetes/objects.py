@@ -7,7 +7,8 @@ from typing import Any
 from tranche.errors import Conflict
 from tranche.kubernetes.cluster import Cluster, Object
 from tranche_planner.core.objects.pausing import Memory, Write
-from tranche_planner.core.objects.seen import FINALIZER, MEMORY, Seen
+from tranche_planner.core.objects.scaling import SCALED, Scaling
+from tranche_planner.core.objects.seen import FINALIZER, FOLLOWED, MEMORY, Seen
 from tranche_planner.core.objects.services import Cannot, foreign, is_ours
 
 GROUP, VERSION, PLURAL = "koupleless.io", "v1alpha1", "moduledeployments"
@@ -38,6 +39,12 @@ class Objects:
         """Make the object say what was agreed elsewhere."""
         body = {"metadata": _precondition(object_), "spec": spec}
         return await self._merge(object_, body)
+
+    async def scale(self, object_: Seen, scaling: Scaling) -> Object:
+        """Have both numbers of replicas say the same."""
+        spec = {SCALED: scaling.scaled} | ({} if scaling.replicas is None else {"replicas": scaling.replicas})
+        metadata = {**_precondition(object_), "annotations": {FOLLOWED: str(scaling.scaled)}}
+        return await self._merge(object_, {"metadata": metadata, "spec": spec})
 
     async def release(self, object_: Seen) -> Object:
         """Let the object go."""

@@ -65,6 +65,15 @@ def refused_notice(wish: Mirrored, at: datetime) -> Notice:
     return Notice("Invalid", refusal(wish).message, f"{wish.generation}/{wish.digest}", at)
 
 
+def unscaled_notice(replicas: int, at: datetime) -> Notice:
+    """That a peer cannot be scaled."""
+    message = (
+        f"cannot be scaled to {replicas}: spec.replicas is -1, one on every pod of the base; scale the base's "
+        "Deployment, or set spec.replicas"
+    )
+    return Notice("Invalid", message, f"scale/{replicas}/{rfc3339(at)}", at)
+
+
 def unheard_notice(managers: tuple[str, ...], generation: int, batch: int, at: datetime) -> Notice:
     """That a ``false`` was not taken for a confirm."""
     who = ", ".join(managers)

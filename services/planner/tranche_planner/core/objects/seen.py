@@ -14,6 +14,8 @@ ABANDON = "tranche.dev/abandon"
 """An annotation: deleting leaves behind what is on pods that do not answer."""
 MEMORY = "tranche.dev/pause"
 """An annotation: what is remembered of ``spec.pause``, written together with it."""
+FOLLOWED = "tranche.dev/scaled"
+"""An annotation: the number that we wrote last for ``kubectl scale`` to find."""
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -65,6 +67,8 @@ class Seen:
     spec: Mapping[str, Any]
     status: Mapping[str, Any]
     pause: PauseField
+    scaled: int | None = None
+    """The number that we wrote last for ``kubectl scale`` to find."""
 
     @property
     def finalized(self) -> bool:
@@ -91,6 +95,7 @@ def seen(body: Mapping[str, Any]) -> Seen:
             spec=spec,
             status=_mapping(body, "status"),
             pause=_pause(spec, metadata, annotations),
+            scaled=_whole(annotations.get(FOLLOWED)),
         )
     except KeyError as error:
         raise ValueError(f"got an object without metadata.{error.args[0]}") from error
@@ -132,6 +137,10 @@ def _declared(text: object) -> bool | None:
     except ValueError:
         return None
     return _switch(_mapping(document, "spec").get("pause")) if isinstance(document, dict) else None
+
+
+def _whole(text: object) -> int | None:
+    return int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 10 else None
 
 
 def _switch(value: object) -> bool | None:

@@ -12,6 +12,7 @@ from tranche.contract.fields import FIELDS, KIND, Field
 from tranche.contract.manifest import Accepted, parse_manifest
 from tranche.contract.quantity import Quantity
 from tranche.contract.spec import Module, Spec
+from tranche_planner.core.objects.scaling import SCALED
 from tranche_planner.core.objects.seen import Seen
 
 OWN_WAYS = frozenset({"base", "module_name", "pause", "confirm_batch_num"})
@@ -21,7 +22,7 @@ OWN_WAYS = frozenset({"base", "module_name", "pause", "confirm_batch_num"})
 def manifest_of(object_: Seen, *, paused: bool = False) -> dict[str, Any]:
     """What is sent to the planners: the wish alone. ``spec.pause`` has a way of its own, except where a new
     deployment begins with somebody's pause."""
-    spec = {key: value for key, value in object_.spec.items() if key != "pause"}
+    spec = {key: value for key, value in object_.spec.items() if key not in ("pause", SCALED)}
     return {
         "apiVersion": object_.api_version,
         "kind": KIND,
