@@ -14,7 +14,7 @@ from tranche.runtime import SystemClock, wait_until
 GROUP, VERSION, PLURAL = "koupleless.io", "v1alpha1", "moduledeployments"
 NAME = f"{PLURAL}.{GROUP}"
 FILE = Path(__file__).resolve().parents[2] / "deploy" / "crd" / f"{NAME}.yaml"
-ESTABLISHED_S = 20.0
+ESTABLISHED_S = 60.0
 
 
 def definition() -> dict[str, Any]:

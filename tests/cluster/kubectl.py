@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.cluster.access import Access
 
-LONGEST_S = 60.0
+LONGEST_S = 120.0
 
 
 @dataclass(frozen=True)

@@ -99,9 +99,9 @@ async def test_controllers_make_pods_and_endpoints(managed_tenant: Tenant) -> No
         ]
         return True if sorted(addresses) == ["10.1.0.1", "10.1.0.2"] else None
 
-    await wait_until(served, SystemClock(), timeout_s=20, every_s=0.1)
+    await wait_until(served, SystemClock(), timeout_s=60, every_s=0.1)
     await wait_until(
-        lambda: _ready_replicas(managed_tenant, "web-base", 2), SystemClock(), timeout_s=20, every_s=0.1
+        lambda: _ready_replicas(managed_tenant, "web-base", 2), SystemClock(), timeout_s=60, every_s=0.1
     )
 
 

@@ -18,7 +18,7 @@ from tranche.runtime import SystemClock, wait_until
 Json = dict[str, Any]
 MERGE = "application/merge-patch+json"
 """A dict would be sent as a JSON patch, which is a list."""
-WAIT_S = 20.0
+WAIT_S = 60.0
 IMAGE = "registry.invalid/base:1"
 CONTAINER = {
     "name": "base",
