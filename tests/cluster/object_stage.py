@@ -15,21 +15,13 @@ import tranche
 from tests import judge
 from tests.cluster.access import Access
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.roles import rules_of
 from tests.cluster.tenant import Tenant
 from tests.installation import Installation, installation, manifest
 from tranche.runtime import SystemClock, wait_until
 
-RULES = (
-    {
-        "apiGroups": ["koupleless.io"],
-        "resources": ["moduledeployments"],
-        "verbs": ["get", "list", "watch", "patch"],
-    },
-    {"apiGroups": ["koupleless.io"], "resources": ["moduledeployments/status"], "verbs": ["patch"]},
-    {"apiGroups": ["koupleless.io"], "resources": ["moduledeployments/finalizers"], "verbs": ["update"]},
-    {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
-)
-SERVICES = ({"apiGroups": [""], "resources": ["services"], "verbs": ["get", "create", "patch", "delete"]},)
+RULES = rules_of("base/planner.yaml")
+SERVICES = rules_of("components/module-services/role.yaml")
 
 
 @dataclass
