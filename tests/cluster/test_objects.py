@@ -160,6 +160,16 @@ async def test_an_object_that_never_was_valid_says_so_and_goes_at_once(stage: Ob
     await stage.kubectl("delete", stage.object, "--timeout=20s")
 
 
+async def test_an_object_that_had_no_say_in_a_deployment_does_not_take_it_along(stage: ObjectStage) -> None:
+    applied = await stage.client.apply(stage.wish("1.0.0", replicas=1))
+    await stage.apply("2.0.0", replicas=1, module={"url": "https://elsewhere.example/x.jar"})
+    await stage.seen(lambda it: settled(it) and bool(it["status"].get("problems")))
+    await stage.kubectl("delete", stage.object, "--timeout=20s")
+    left = await stage.client.get(stage.tenant.namespace, stage.name)
+    assert (left.generation, left.target_version) == (applied.generation, "1.0.0")
+    assert left.phase not in ("Deleting", "Deleted")
+
+
 async def test_a_deleted_object_goes_when_its_replicas_are_gone(stage: ObjectStage) -> None:
     await stage.runs("1.0.0", replicas=3)
     await stage.kubectl("delete", stage.object, "--timeout=30s")

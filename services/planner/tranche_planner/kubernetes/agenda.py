@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import structlog
 
-from tranche.errors import TrancheError
+from tranche.errors import Refused, TrancheError
 from tranche.runtime import Runtime
 from tranche.service import Stopping
 
@@ -75,11 +75,10 @@ class Agenda:
         try:
             await look(place)
         except* TrancheError as group:
-            words = "; ".join(str(error) for error in group.exceptions)
-            self._again(place, words)
+            self._again(place, group)
         except* Exception:
             self._log.exception("an object could not be seen to, it is tried again", object=place)
-            self._again(place, "")
+            self._again(place, None)
         else:
             self._failures.pop(place, None)
         finally:
@@ -89,10 +88,14 @@ class Agenda:
                 heapq.heappush(self._order, (at, place))
                 self._sooner.set()
 
-    def _again(self, place: Place, words: str) -> None:
+    def _again(self, place: Place, errors: BaseExceptionGroup[TrancheError] | None) -> None:
         count = self._failures[place] = self._failures.get(place, 0) + 1
         after_s = min(LAST_AGAIN_S, FIRST_AGAIN_S * 2 ** min(count - 1, 10))
         after_s *= self._runtime.dice.uniform(0.5, 1.0)
-        if words:
-            self._log.info("an object is seen to later", object=place, error=words, seconds=round(after_s, 1))
+        if errors is not None:
+            # What was refused is for a person to see: a right that is missing, perhaps.
+            refused = errors.subgroup(Refused) is not None
+            log = self._log.warning if refused else self._log.info
+            words = "; ".join(str(error) for error in errors.exceptions)
+            log("an object is seen to later", object=place, error=words, seconds=round(after_s, 1))
         self.ring(place, after_s=after_s)

@@ -71,10 +71,12 @@ class Watching:
             # What the bus says is known before the first object is judged by it.
             await ready.wait()
             watching = group.spawn(self.watch.run(), name="objects")
-            group.spawn(self.agenda.run(self.stopping, self._look), name="agenda")
+            looking = group.spawn(self.agenda.run(self.stopping, self._look), name="agenda")
             group.spawn(self._sweep(), name="sweep of objects")
             await self.stopping.wait()
             watching.cancel()
+            # In the middle of a look: whoever looks next finds what is missing.
+            looking.cancel()
 
     def hear(self, status: Status) -> None:
         """A status of the stream."""

@@ -118,8 +118,9 @@ class Mirror:
             wish = wish.but(errors=error.errors or (FieldError(field="", message=str(error)),))
             known.life.ask_at = now + REFUSED_S * self.runtime.dice.uniform(1.0, 1.5)
             self.ring((object_.namespace, object_.name), known.life.ask_at - now)
-            at = self.runtime.clock.now()
-            await self.objects.tell(notices.event_of(notices.refused_notice(wish, at), object_))
+            if (wish.digest, wish.errors) != (noted.digest, noted.errors):
+                at = self.runtime.clock.now()
+                await self.objects.tell(notices.event_of(notices.refused_notice(wish, at), object_))
         else:
             wish = wish.but(rollout_generation=answer.generation or noted.rollout_generation)
         known.life.wish = wish
@@ -233,8 +234,10 @@ class Mirror:
         if not object_.finalized:
             return
         place = object_.namespace, object_.name
-        held = await self.store.load(*place)
-        if held is None or held.value.deleted:
+        held, wish = await self.store.load(*place), known.noted(object_)
+        # A deployment of the same name that this object never had a say in is not its to delete.
+        stranger = bool(wish.errors) and not wish.rollout_generation
+        if held is None or held.value.deleted or stranger:
             await self._tell(object_, known)
             known.learn(await self.objects.release(object_))
             return
