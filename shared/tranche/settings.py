@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, SettingsConfigDict, SettingsError
 
 from tranche.contract.given import quoted
+from tranche.contract.names import NameKind, is_name, rule
 
 DEFAULT_NATS_URL = "nats://127.0.0.1:4222"
 
@@ -108,6 +109,28 @@ class UrlSettings(Settings):
             if isinstance(given, str)
             else given
         )
+
+
+ALL_NAMESPACES = "_all"
+
+
+class NamespaceSettings(Settings):
+    """Which namespaces of a Kubernetes cluster are looked after; understood by planner and executor."""
+
+    kubernetes_namespaces: Listed = Field(
+        (), description="namespaces looked after in Kubernetes, by comma, or _all; empty: our own"
+    )
+
+    @field_validator("kubernetes_namespaces", mode="before")
+    @classmethod
+    def _namespaces(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        named = tuple(part.strip() for part in given.split(",") if part.strip())
+        for one in named:
+            if one != ALL_NAMESPACES and not is_name(NameKind.NAMESPACE, one):
+                raise ValueError(f"{quoted(one)}: expected {rule(NameKind.NAMESPACE)}, or {ALL_NAMESPACES}")
+        return (ALL_NAMESPACES,) if ALL_NAMESPACES in named else named
 
 
 def load(kind: type[S], argv: Sequence[str], *, program: str) -> S:

@@ -95,5 +95,5 @@ class PodRecord(Message):
     operation: Operation | None = None
     modules: dict[str, ModuleEntry] = {}
     source: str = ""
-    """Which kind of source knows the pod, ``static`` or ``heartbeat``: that says how it can be gone."""
+    """Which kind of source knows the pod, ``static``, ``heartbeat`` or ``kubernetes``: so it can be gone."""
     nonce: str = ""

@@ -87,6 +87,22 @@ def plans_of(namespace: str, base: str) -> str:
     return f"tranche.plans.{token(namespace)}.{token(base)}.*"
 
 
+ALL_PLANS = "tranche.plans.*.*.*"
+"""Filter: all plans."""
+
+
+def read_plan(subject: str) -> tuple[str, str, str]:
+    """Namespace, base and name of a plan's subject. Raises ValueError.
+
+    >>> read_plan(plan("shop", "web.base", "cart"))
+    ('shop', 'web.base', 'cart')
+    """
+    parts = subject.split(".")
+    if len(parts) != 5 or parts[:2] != ["tranche", "plans"]:
+        raise ValueError(f"{quoted(subject)} is no plan's")
+    return untoken(parts[2]), untoken(parts[3]), untoken(parts[4])
+
+
 def task(namespace: str, base: str, pod: str) -> str:
     return f"tranche.tasks.{token(namespace)}.{token(base)}.{token(pod)}"
 

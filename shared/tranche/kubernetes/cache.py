@@ -66,6 +66,17 @@ class Cache(Generic[T]):
         self.known[key] = known
         return key if _differs(before, known) else None
 
+    def learn(self, item: dict[str, Any]) -> ObjectKey | None:
+        """Take an object in as it was answered to a call: newer, and the watch will still tell all before it."""
+        key, known = self._read(item)
+        before = self.known.get(key)
+        if known is None or (before is not None and not older(before.version, known.version)):
+            return None
+        if before is None and older(known.version, self.version):
+            return None  # deleted meanwhile: the watch is further than this
+        self.known[key] = known
+        return key if _differs(before, known) else None
+
     def mark(self, item: dict[str, Any]) -> None:
         """A bookmark: everything up to its version was told."""
         self._advance(_version(item))

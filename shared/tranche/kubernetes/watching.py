@@ -49,6 +49,9 @@ class Pace:
     page: int = PAGE
 
 
+USUAL = Pace()
+
+
 @dataclass(slots=True)
 class Watch(Generic[T]):
     """The objects under one path, such as ``/api/v1/namespaces/shop/pods``.
@@ -62,7 +65,7 @@ class Watch(Generic[T]):
     path: str
     read: Callable[[dict[str, Any]], T | None]
     told: Callable[[Collection[ObjectKey]], None] = lambda _: None
-    pace: Pace = Pace()
+    pace: Pace = USUAL
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once everything was listed: what is not known then is not there, as far as a cache can tell."""
     _cache: Cache[T] = field(init=False)
@@ -77,6 +80,16 @@ class Watch(Generic[T]):
         """What is known of an object."""
         known = self._cache.known.get(key)
         return known.value if known is not None else None
+
+    def version(self, key: ObjectKey) -> str:
+        """The resource version under which an object is known; empty: it is not."""
+        known = self._cache.known.get(key)
+        return known.version if known is not None else ""
+
+    def learn(self, item: dict[str, Any]) -> None:
+        """Take an object in as a call of ours was answered, before the watch tells of it."""
+        key = self._cache.learn(item)
+        self._tell(() if key is None else (key,))
 
     def items(self) -> dict[ObjectKey, T]:
         """What is known of all."""
