@@ -75,6 +75,9 @@ class Stage:
     executors: dict[str, Executor] = field(default_factory=dict)
     tokens: int = 0
     contents: dict[int, Content] = field(default_factory=dict)
+    pool: tuple[str, str] = POOL
+    uids: dict[str, str] = field(default_factory=dict)
+    """Of pods that have another than an inventory gives them."""
 
     async def start(self, name: str = "executor-1", *, observing: bool = True, **changes: Any) -> Executor:
         stopping, registry = Stopping(), CollectorRegistry()
@@ -122,14 +125,14 @@ class Stage:
         self, pod: str, op: Any = "install", revision: int = 1, *, tell: bool = True, **changes: Any
     ) -> int:
         """Write a claim into the ledger and publish its task; the claim's token."""
-        held = await cas.read(self.bus, Ledger, POOLS_STREAM, subjects.key(subjects.POOLS, *POOL))
-        ledger = held.value if held else Ledger(namespace=POOL[0], base=POOL[1], epoch="epoch0")
+        held = await cas.read(self.bus, Ledger, POOLS_STREAM, subjects.key(subjects.POOLS, *self.pool))
+        ledger = held.value if held else Ledger(namespace=self.pool[0], base=self.pool[1], epoch="epoch0")
         self.tokens += 1
         module = changes.pop("module", "cart")
         changes.setdefault("costs", op in ("replace", "remove") and not changes.get("beside", False))
         claim = Claim(
             pod=pod,
-            uid=changes.pop("uid", f"{pod}@{self.fleet[pod].address}"),
+            uid=changes.pop("uid", None) or self.uids.get(pod) or f"{pod}@{self.fleet[pod].address}",
             deployment=module,
             module=module,
             generation=3,
@@ -155,20 +158,20 @@ class Stage:
         return self.tokens
 
     async def write(self, ledger: Ledger, expect: int) -> None:
-        subject = subjects.key(subjects.POOLS, *POOL)
+        subject = subjects.key(subjects.POOLS, *self.pool)
         await cas.swap(self.bus, system_runtime(), POOLS_STREAM, subject, ledger, expect=expect)
 
     async def tell(self, pod: str) -> bool:
         """Publish a task for the pod; False: one is there already."""
-        task = Task(namespace=POOL[0], base=POOL[1], pod=pod, token=self.tokens)
+        task = Task(namespace=self.pool[0], base=self.pool[1], pod=pod, token=self.tokens)
         try:
-            await self.bus.publish(subjects.task(*POOL, pod), task.encode())
+            await self.bus.publish(subjects.task(*self.pool, pod), task.encode())
         except Full:
             return False
         return True
 
     async def record(self, pod: str) -> PodRecord | None:
-        held = await cas.read(self.bus, PodRecord, subjects.AVAILABILITY, subjects.record(*POOL, pod))
+        held = await cas.read(self.bus, PodRecord, subjects.AVAILABILITY, subjects.record(*self.pool, pod))
         return held.value if held else None
 
     async def seen(
@@ -217,14 +220,16 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(bus: NatsBus, folder: Path, pods: int = 1, **pool: Any) -> AsyncIterator[Stage]:
+async def stage(
+    bus: NatsBus, folder: Path, pods: int = 1, at: tuple[str, str] = POOL, **pool: Any
+) -> AsyncIterator[Stage]:
     """A pool of simulated bases and the streams; executors are started by the test."""
     await bus.ensure(STREAMS, replicas=1, create=True)
     async with AsyncExitStack() as stack:
         inventory = folder / "inventory.yaml"
         fleet = await stack.enter_async_context(Fleet(inventory_path=inventory))
-        await fleet.add_pool(*POOL, pods, **pool)
-        here = Stage(bus, fleet, inventory, folder, stack)
+        await fleet.add_pool(*at, pods, **pool)
+        here = Stage(bus, fleet, inventory, folder, stack, pool=at)
         here.contents = {1: content("1.0.0", 1), 2: content("2.0.0", 2)}
         try:
             yield here

@@ -67,7 +67,7 @@ async def test_a_frozen_executor_wakes_and_breaks_nothing(
     [
         ("static:absent.yaml", "the inventory cannot be read"),
         ("static:bad.yaml", "pools[0].base is missing: expected"),
-        ("kubernetes", "not supported yet by this release"),
+        ("kubernetes:shop", "is no source of pods"),
     ],
 )
 async def test_bad_pods_end_it_with_a_sentence(tmp_path: Path, pods: str, told: str) -> None:

@@ -93,7 +93,13 @@ async def test_the_file_is_followed_and_a_bad_one_is_not(tmp_path: Path) -> None
     ("flags", "told"),
     [
         ([], "TRANCHE_PODS"),
-        (["--pods", "kubernetes"], "'kubernetes' is not supported yet by this release"),
+        (["--pods", "kubernetes:shop"], "'kubernetes:shop' is no source of pods"),
+        (["--pods", "kubernetes,kubernetes"], "kubernetes is named twice"),
+        (
+            ["--pods", "kubernetes", "--kubernetes-namespaces", "shop,Not_One"],
+            "setting TRANCHE_KUBERNETES_NAMESPACES",
+        ),
+        (["--pods", "kubernetes", "--arklet-port", "0"], "setting TRANCHE_ARKLET_PORT"),
         (["--pods", "heartbeat:many"], "heartbeat:PORT with a port of 1 to 65535"),
         (["--pods", "heartbeat:70000"], "heartbeat:PORT with a port of 1 to 65535"),
         (["--pods", "heartbeat:1,heartbeat:2"], "heartbeat is named twice"),

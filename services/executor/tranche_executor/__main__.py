@@ -20,7 +20,7 @@ from tranche_executor.arklet.client import ArkletClient, http_client
 from tranche_executor.base import Base
 from tranche_executor.core.observation import Silence
 from tranche_executor.execution import Limits, execute
-from tranche_executor.pods.choice import Ears, check_sources, follows_files, open_sources
+from tranche_executor.pods.choice import Ears, Place, check_sources, follows_files, open_sources
 from tranche_executor.settings import ExecutorSettings
 
 log = structlog.get_logger()
@@ -34,10 +34,16 @@ async def work(service: Service, settings: ExecutorSettings) -> None:
     async with (
         http_client(clock) as client,
         JarCheck(_kept_jars(), clock) as jars,
-        open_sources(settings.pods, service.runtime, _ears(service, settings, client)) as source,
+        open_sources(
+            *(settings.pods, service.runtime, _ears(service, settings, client)),
+            Place(settings.kubernetes_namespaces, settings.arklet_port),
+        ) as (source, traffic),
     ):
         await execute(
-            *(service, source, client, jars), limits=Limits.of(settings), alone=follows_files(settings.pods)
+            *(service, source, client, jars),
+            limits=Limits.of(settings),
+            alone=follows_files(settings.pods),
+            traffic=traffic,
         )
 
 

@@ -15,6 +15,7 @@ from tranche_executor.orphans import Orphans
 from tranche_executor.pods.source import PodSource
 from tranche_executor.records import Records
 from tranche_executor.settings import ExecutorSettings
+from tranche_executor.traffic import Traffic, Unsteered
 from tranche_executor.worker import Jars, Worker
 
 
@@ -39,22 +40,35 @@ class Limits:
 
 
 async def execute(
-    service: Service, source: PodSource, client: ArkletClient, jars: Jars, *, limits: Limits, alone: bool
+    service: Service,
+    source: PodSource,
+    client: ArkletClient,
+    jars: Jars,
+    *,
+    limits: Limits,
+    alone: bool,
+    traffic: Traffic | None = None,
 ) -> None:
-    """Observe and work until the service is asked to stop. ``alone``: what the source lacks is nobody's."""
+    """Observe and work until the service is asked to stop. ``alone``: what the source lacks is nobody's.
+
+    ``traffic``: what steers requests to the pods, where anything does; such a source is the same for all.
+    """
+    steered = traffic if traffic is not None else Unsteered()
     bus, runtime = service.bus, service.runtime
     metrics = Metrics(service.registry)
     async with runtime.tasks.group() as group:
         spread = Spread(bus, runtime, kind="executor", instance=service.instance)
         observer = Observer(
-            *(bus, runtime, source, spread, client, metrics), interval_s=limits.observe_interval_s
+            *(bus, runtime, source, spread, client, metrics),
+            traffic=steered,
+            interval_s=limits.observe_interval_s,
         )
         watching = [
             group.spawn(source.run(), name="pods"),
             group.spawn(observer.run(), name="observer"),
         ]
-        if alone:
-            orphans = Orphans(runtime, source, spread, client, Records(bus, runtime))
+        if alone or traffic is not None:
+            orphans = Orphans(runtime, source, spread, client, Records(bus, runtime), alone=alone)
             watching.append(group.spawn(orphans.run(), name="orphans"))
         worker = Worker(
             *(bus, runtime, service.instance, source, client, jars, metrics),
@@ -62,6 +76,7 @@ async def execute(
             parallel=limits.parallel,
             install_timeout_s=limits.install_timeout_s,
             on_silent=observer.mind,
+            traffic=steered,
         )
         service.not_ready = ""
         await worker.run(service.stopping)

@@ -26,6 +26,7 @@ from tranche_executor.core.pod import HEARTBEAT, Pod, PodKey, PoolKey
 from tranche_executor.metrics import Metrics
 from tranche_executor.pods.source import PodSource
 from tranche_executor.records import Records
+from tranche_executor.traffic import Mark, Traffic, Unsteered
 
 PARALLEL = 64
 SOON_S = 1.0
@@ -47,6 +48,10 @@ class Watch:
     busy: bool = False
     again: bool = False
     """Something was said of it meanwhile: look again at once."""
+    incarnation: str = ""
+    """The run of its process that was looked at last."""
+    steered_at: float = float("-inf")
+    """When its traffic was mended last."""
 
 
 @dataclass(slots=True)
@@ -59,6 +64,7 @@ class Observer:
     spread: Spread
     client: ArkletClient
     metrics: Metrics
+    traffic: Traffic = field(default_factory=Unsteered)
     interval_s: float = 30.0
     _watches: dict[PodKey, Watch] = field(default_factory=dict)
     _queue: list[tuple[float, PodKey]] = field(default_factory=list)
@@ -167,6 +173,8 @@ class Observer:
 
     async def _observe(self, pod: Pod, watch: Watch) -> float:
         """One look; how many seconds until the next. The record is read before the base is asked (design 2.2)."""
+        await self._clear(pod, watch)
+        mark = await self.traffic.mark(described(None, pod, self.runtime.clock.now()))
         held = await self._records.read(pod.key)
         record = held.value if held is not None else None
         if record is not None and record.uid != pod.uid:
@@ -195,12 +203,34 @@ class Observer:
         if held is None or changed(held.value, after):
             await self._records.write(pod.key, after, expect=held.sequence if held is not None else 0)
             log.info("observed", pod=pod.key.pod, ready=after.ready, modules=len(after.modules))
+        if mark is not None and not silent and not await self._steer(watch, mark, record, after):
+            return SOON_S
         return self._soon(watch) if silent else self.interval_s * self.runtime.dice.uniform(0.8, 1.2)
 
     async def _is_there(self, pod: Pod) -> bool:
         """Whether the source, asked anew, still has the pod under its address."""
         found = await self.source.look(pod.key)
         return found is not None and (found.uid, found.address) == (pod.uid, pod.address)
+
+    async def _clear(self, pod: Pod, watch: Watch) -> None:
+        """Another process has none of the modules, whatever the record says: no requests to it from now on."""
+        begun_anew = watch.incarnation not in ("", pod.incarnation)
+        if begun_anew or not pod.ready or pod.terminating:
+            try:
+                await self.traffic.clear(pod)
+            except TrancheError as error:
+                log.warning("traffic_not_cleared", pod=pod.key.pod, reason=str(error))
+                return  # it is told what happened all the same, and tried again with the next look
+        watch.incarnation = pod.incarnation
+
+    async def _steer(self, watch: Watch, mark: Mark, before: PodRecord | None, after: PodRecord) -> bool:
+        """Mend what requests go by; False: somebody undoes it, so not more often than once a second."""
+        now = self.runtime.clock.monotonic()
+        if now - watch.steered_at < SOON_S:
+            return False
+        if await self.traffic.follow(mark, before, after):
+            watch.steered_at = now
+        return True
 
     async def _describe(self, held: Held[PodRecord], pod: Pod) -> Held[PodRecord]:
         """What the source says now is told before the base is asked, which may take its time to answer."""

@@ -19,7 +19,7 @@ from tranche.contract.content import Content
 from tranche.contract.ledger import Claim
 from tranche.contract.record import Operation as Noted
 from tranche.contract.record import PodRecord
-from tranche.errors import Conflict, Unavailable, Unknown
+from tranche.errors import Conflict, TrancheError, Unavailable, Unknown
 from tranche.runtime import Runtime
 from tranche.streams import CALL_S, TASK_HOLD_S
 from tranche_executor.arklet.failure import Failure
@@ -45,6 +45,7 @@ from tranche_executor.core.pod import PodKey
 from tranche_executor.core.step import Change, Done, Failed, Kept, Switch, Wait, word_of
 from tranche_executor.hold import Hold, LetGo
 from tranche_executor.records import Records
+from tranche_executor.traffic import Traffic, Unsteered
 
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
@@ -109,6 +110,11 @@ class Operating:
     """The record with what the source says of the pod by now: who sees the end must not place by old labels."""
     still_there: Callable[[], Awaitable[bool]] = _always
     """Whether the source, asked anew, has the pod where it was when the claim was taken up. Raises Unavailable."""
+    traffic: Traffic = field(default_factory=Unsteered)
+    moved: Callable[[], bool] = lambda: False
+    """Whether the pod is not where it was any more: nothing may be sent to its address."""
+    left: bool = False
+    """The module is out of traffic, and its requests had their time."""
     told: dict[str, Told] = field(default_factory=dict)
     switched: Outcome | None = None
     checked: bool = False
@@ -128,10 +134,16 @@ class Operating:
             self.before = self._record
         return await self._converge()
 
+    def _may_go_on(self) -> None:
+        """Raises LetGo where nothing may be sent any more."""
+        self.hold.check()
+        if self.moved():
+            raise LetGo("the pod is not where it was")
+
     async def _converge(self) -> Verdict:
         pauses = Pauses(self.runtime)
         while True:
-            self.hold.check()
+            self._may_go_on()
             match fence(self._noted.open, self.told):
                 case None:
                     verdict = await self._step(pauses)
@@ -197,7 +209,7 @@ class Operating:
         step = decide(self._situation(seen))
         match step:
             case Done() | Failed() | Kept():
-                return await self._end(step, seen)
+                return await self._end_in_traffic(step, seen, pauses)
             case Wait(what):
                 if self._overdue():
                     return await self._stuck_running(what)
@@ -209,8 +221,61 @@ class Operating:
                     # A jar is fetched for its digest, so what was seen before that is not acted upon.
                     if verdict is not None or self._has_digest:
                         return verdict
+                if not self.left and entry.takes_down(step, self.claim, seen):
+                    # What was seen before the wait is not acted upon.
+                    return await self._leave(step, seen)
                 await self._change(step, seen, pauses)
                 return None
+
+    async def _leave(self, change: Change, seen: Bizzes) -> Verdict | None:
+        """Out of traffic before the module is taken down; requests under way have their time to end."""
+        self.hold.check()
+        try:
+            steered = await self.traffic.leave(self._record, self.claim.module)
+        except Conflict as error:
+            raise LetGo(str(error)) from error
+        except TrancheError as error:
+            message = f"not taken down, as it cannot be taken out of traffic: {error}; it goes on by itself"
+            return await self._stuck(message, unreachable=False)
+        serves = entry.serving(None, self.claim, None, seen, None) is not None
+        if steered and serves and self.claim.drain_s:
+            await self._write(entry.leaving(self._record, self.claim, now=self.runtime.clock.now()))
+            await self._drain()
+        self.left = True
+        return None
+
+    async def _drain(self) -> None:
+        """For as long as the claim says, from now: whoever takes over waits anew, not knowing since when."""
+        ends = self.runtime.clock.monotonic() + self.claim.drain_s
+        while (left_s := ends - self.runtime.clock.monotonic()) > 0:
+            self._may_go_on()
+            await self.runtime.clock.sleep(min(left_s, LONGEST_PAUSE_S))
+
+    async def _end_in_traffic(
+        self, end: Done | Failed | Kept, seen: Bizzes, pauses: Pauses
+    ) -> Verdict | None:
+        """Into traffic once it is verified, and only then over: what counts as available gets requests."""
+        try:
+            await self._follow(end, seen)
+        except Conflict:
+            await pauses.rest()
+            return None
+        except TrancheError as error:
+            if isinstance(end, Done):
+                message = f"verified, and cannot be taken into traffic: {error}; it goes on by itself"
+                return await self._stuck(message, unreachable=False)
+            # What serves less than is known to is mended by whoever observes the pod.
+            log.warning("traffic_not_told", reason=str(error))
+        return await self._end(end, seen)
+
+    async def _follow(self, end: Done | Failed | Kept, seen: Bizzes) -> None:
+        mark = await self.traffic.mark(self._record)
+        if mark is None:
+            return
+        found = await self.records.read(self.key)
+        if found is None or found.sequence != self.held.sequence:
+            raise LetGo("the record was written by somebody else")
+        await self.traffic.follow(mark, self._record, self._ended(end, seen))
 
     def _stranger(self, seen: Bizzes) -> str | None:
         """Why this is not the base that was counted on: its address was given to another (design 2.2)."""
@@ -239,7 +304,7 @@ class Operating:
             self._record, self.claim, self.content, change, seen, ready=self.ready, now=now
         )
         await self._write(record)
-        self.hold.check()
+        self._may_go_on()
         pauses.reset()
         answer = await self.base.send(change, self.content, id_)
         told = answer.told if isinstance(answer, Sent) else Told(burnt=True)
@@ -262,6 +327,11 @@ class Operating:
         after = entry.ended(record, self.claim, self.content, end, seen, ready=self.ready, now=now)
         await self._write(self.listed(after))
         return Verdict.OVER
+
+    def _ended(self, end: entry.End, seen: Bizzes) -> PodRecord:
+        """The record as it will be."""
+        now = self.runtime.clock.now()
+        return entry.ended(self._record, self.claim, self.content, end, seen, ready=self.ready, now=now)
 
     async def _silent(self, silence: Silence, pauses: Pauses) -> Verdict | None:
         """The base does not answer: again for a moment, then say so."""

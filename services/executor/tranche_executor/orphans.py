@@ -1,7 +1,8 @@
-"""Pods of pools that no inventory lists any more: they left while nobody watched (design 2.2).
+"""Pods of pools that no source has any more: they left while nobody watched (design 2.2).
 
 Another executor may have another inventory, so what we do not list is not gone for that. Only where nobody looks
-after the pool, and the base has not answered for a minute, nobody will ever say it but us.
+after the pool, and the base has not answered for a minute, nobody will ever say it but us. A cluster is the same
+for all: what its server says is not there is gone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tranche.runtime import Runtime
 from tranche_executor.arklet.client import ArkletClient
 from tranche_executor.base import Base
 from tranche_executor.core.observation import Silence, gone
-from tranche_executor.core.pod import PodKey
+from tranche_executor.core.pod import KUBERNETES, PodKey
 from tranche_executor.pods.source import PodSource
 from tranche_executor.records import Records
 
@@ -40,6 +41,8 @@ class Orphans:
     client: ArkletClient
     records: Records
     silence_s: float = 60.0
+    alone: bool = True
+    """What no source of ours lists is nobody's."""
     look_s: float = LOOK_S
     _silent_since: dict[PodKey, float] = field(default_factory=dict)
 
@@ -68,22 +71,28 @@ class Orphans:
 
     async def _is_silent(self, key: PodKey) -> bool:
         held = await self.records.read(key)
-        if held is None or self.source.lists(held.value):
+        if held is None:
+            return False
+        known_by_all = held.value.source == KUBERNETES and self.source.lists(held.value)
+        if not known_by_all and (not self.alone or self.source.lists(held.value)):
             return False
         if key.pool not in self.spread.held and await self.spread.holder(key.pool) is not None:
             return False
         if held.value.gone:
             await self.records.let_end(key, held)
             return False
+        if known_by_all:
+            await self._bury(key, held, "not in the cluster")
+            return False
         if not isinstance(await Base(self.client, held.value.address).look(), Silence):
             return False
         now = self.runtime.clock.monotonic()
         if now - self._silent_since.setdefault(key, now) < self.silence_s:
             return True
-        await self._bury(key, held)
+        await self._bury(key, held, "in no inventory")
         return False
 
-    async def _bury(self, key: PodKey, held: Held[PodRecord]) -> None:
+    async def _bury(self, key: PodKey, held: Held[PodRecord], reason: str) -> None:
         if await self.source.look(key) is None:
             await self.records.bury(key, gone(held.value, self.runtime.clock.now()), expect=held.sequence)
-            log.info("gone", namespace=key.namespace, base=key.base, pod=key.pod, reason="in no inventory")
+            log.info("gone", namespace=key.namespace, base=key.base, pod=key.pod, reason=reason)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from tranche.contract.module_url import prefix_problem
-from tranche.settings import Listed, UrlSettings
+from tranche.settings import Listed, NamespaceSettings, UrlSettings
 from tranche_executor.pods.choice import pods_problem
 from tranche_executor.pods.heartbeat import SILENCE_S
 
 
-class ExecutorSettings(UrlSettings):
+class ExecutorSettings(UrlSettings, NamespaceSettings):
     """What the executor understands besides what all services do."""
 
-    pods: Listed = Field(description="where pods come from: static:FILE or heartbeat:PORT, several by comma")
+    pods: Listed = Field(
+        description="where pods come from: static:FILE, heartbeat:PORT or kubernetes, several by comma"
+    )
     heartbeat_host: str = Field(
         "0.0.0.0",  # bases are on other machines
         description="address the port for heartbeats is opened on",
@@ -23,6 +25,9 @@ class ExecutorSettings(UrlSettings):
         gt=0,
         le=86_400,
         description="seconds after which a base that neither sends heartbeats nor answers is gone",
+    )
+    arklet_port: int = Field(
+        1238, ge=1, le=65535, description="arklet's port on pods in Kubernetes that name no other"
     )
     executor_parallel: int = Field(64, ge=1, le=10_000, description="pods worked on at once")
     install_timeout: float = Field(

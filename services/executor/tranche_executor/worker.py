@@ -28,13 +28,14 @@ from tranche_executor.arklet.jar_source import url_failure
 from tranche_executor.base import Base
 from tranche_executor.core import admission
 from tranche_executor.core.observation import described, gone
-from tranche_executor.core.pod import Pod, PodKey
+from tranche_executor.core.pod import KUBERNETES, Pod, PodKey
 from tranche_executor.hold import Hold, LetGo
 from tranche_executor.ledgers import Ledgers
 from tranche_executor.metrics import Metrics
 from tranche_executor.operating import Operating, Verdict
 from tranche_executor.pods.source import PodSource
 from tranche_executor.records import Records
+from tranche_executor.traffic import Traffic, Unsteered
 
 FETCH_S = 1.0
 DRAIN_S = 5.0
@@ -70,6 +71,7 @@ class Worker:
     install_timeout_s: float = 120.0
     on_silent: Callable[[PodKey], None] = lambda _: None
     """Told of a pod whose base did not answer."""
+    traffic: Traffic = field(default_factory=Unsteered)
     _active: set[PodKey] = field(default_factory=set)
     _running: set[Task] = field(default_factory=set)
     _freed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -218,6 +220,8 @@ class Worker:
             install_timeout_s=self.install_timeout_s,
             listed=self._listed,
             still_there=partial(self._still_there, held.value, address),
+            traffic=self.traffic,
+            moved=lambda: self._is_moved(key, claim),
         )
         began = self.runtime.clock.monotonic()
         with structlog.contextvars.bound_contextvars(
@@ -245,6 +249,11 @@ class Worker:
             return True  # who does not list the pod can say nothing of it
         pod = await self.source.look(PodKey(record.namespace, record.base, record.pod))
         return pod is not None and (pod.uid, pod.address) == (record.uid, address)
+
+    def _is_moved(self, key: PodKey, claim: Claim) -> bool:
+        """Whether a pod of a cluster is, by now, not where it was: its address may be another's."""
+        pod = self.source.pods().get(key)
+        return pod is not None and pod.source == KUBERNETES and (pod.uid != claim.uid or not pod.address)
 
     def _listed(self, record: PodRecord) -> PodRecord:
         pod = self.source.pods().get(PodKey(record.namespace, record.base, record.pod))

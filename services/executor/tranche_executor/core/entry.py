@@ -89,6 +89,28 @@ def stepping(
     return after, id_
 
 
+def leaving(record: PodRecord, claim: Claim, *, now: datetime) -> PodRecord:
+    """The record of a pod whose module is out of traffic and waits for its requests to end; nothing was sent.
+
+    The entry keeps its version and revision: what is there is still that.
+    """
+    noted = _noted(record, claim)
+    message = f"out of traffic: requests under way have {claim.drain_s} s to end"
+    operation = noted.but(state="started", message=message)
+    entry = record.modules.get(claim.module)
+    modules = dict(record.modules)
+    if entry is not None:
+        modules[claim.module] = entry.but(state="uninstalling", serving=None, since=now)
+    return record.but(operation=operation, modules=modules, observed_at=now)
+
+
+def takes_down(change: Change, claim: Claim, bizzes: Bizzes) -> bool:
+    """Whether nothing of the claim's module serves on the pod after the step."""
+    if not isinstance(change, Uninstall) or change.module != claim.module:
+        return False
+    return serving(None, claim, None, bizzes, change.version) is None
+
+
 def stuck(record: PodRecord, claim: Claim, message: str, *, unreachable: bool, now: datetime) -> PodRecord:
     """The record of an operation that cannot go on now, and says what to do."""
     noted = _noted(record, claim).but(state="stuck", message=message)

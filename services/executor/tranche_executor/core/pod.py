@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 STATIC = "static"
 HEARTBEAT = "heartbeat"
+KUBERNETES = "kubernetes"
 """Which kind of source knows a pod, as records have it."""
 
 
@@ -42,3 +43,5 @@ class Pod:
     labels: Mapping[str, str] = field(default_factory=dict)
     base_labels: Mapping[str, str] = field(default_factory=dict)
     source: str = STATIC
+    incarnation: str = ""
+    """Which run of its process this is, where the source tells: another one has lost its modules."""

@@ -1,0 +1,1 @@
+"""Pods of Deployments, and the labels by which Services find their modules."""
