@@ -14,6 +14,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from tests.cluster.access import Access
+from tests.cluster.roles import rules_of
 from tests.cluster.tenant import Tenant
 from tests.cluster.workloads import MERGE
 from tests.processes import ServiceProcess
@@ -37,10 +38,7 @@ CART = "module.koupleless.io/cart"
 COUNT = "koupleless.io/module-instance-count"
 PACE = Pace(pause_s=(0.1, 1.0))
 LIMITED = {"koupleless.io/max-module-count": "5"}
-RULES = (
-    ("get,list,watch,patch", "pods"),
-    ("get,list,watch", "deployments.apps"),
-)
+RULES = rules_of("base/executor.yaml")
 """All that an executor may do."""
 
 
@@ -204,13 +202,15 @@ async def floor(
 
 async def _account(tenant: Tenant) -> Access:
     """A service account with exactly the rights of the Role."""
-    for number, (verbs, resource) in enumerate(RULES):
-        role = f"executor-{number}"
-        await tenant.kubectl("create", "role", role, f"--verb={verbs}", f"--resource={resource}")
-        await tenant.kubectl(
-            *("create", "rolebinding", role, f"--role={role}"),
-            f"--serviceaccount={tenant.namespace}:executor",
-        )
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "executor"},
+        "rules": RULES,
+    }
+    await tenant.kubectl.apply(role)
+    account = f"--serviceaccount={tenant.namespace}:executor"
+    await tenant.kubectl("create", "rolebinding", "executor", "--role=executor", account)
     return await tenant.plane.access.service_account(tenant.namespace, "executor")
 
 
