@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.simulation.air import NO_ANSWER_S
 from tests.simulation.bases import SimBase
 from tests.simulation.world import World
 from tranche.bus.memory.stream import MemoryStream
@@ -20,7 +21,7 @@ from tranche.contract import subjects
 from tranche.contract.ledger import Claim, Ledger
 from tranche.contract.plan import ALL, Plan
 from tranche.contract.progress import Progress
-from tranche.contract.record import PodRecord
+from tranche.contract.record import Operation, PodRecord
 from tranche_executor.arklet.operation import BURNT
 from tranche_executor.core.pod import PodKey
 from tranche_fleet.arklet import SUCCESS
@@ -266,6 +267,13 @@ class Oracle:
         reused = self.world.air.counts["fault address reused"]
         return bool(reused) and meant is not None and meant.pod != seat.key.pod
 
+    def _outlived(self, seat: Seat, command: Command, operation: Operation | None) -> bool:
+        """Whether the network kept the call back while the base was started again, and forgot that its id was spent
+        meanwhile (docs/safety.md)."""
+        lives = [life.at for life in seat.base.base.timeline.lives if life.event == "up"]
+        anew = len(lives) > 1 and command.at - lives[-1] < NO_ANSWER_S
+        return anew and (operation is None or command.request_id not in operation.open)
+
     def _judge_claim(self, seat: Seat, command: Command, what: str) -> None:
         """S2, S5, S6, S10."""
         meant = self._claim_of(seat, command)
@@ -276,6 +284,9 @@ class Oracle:
         record = self._stored(PodRecord, subjects.AVAILABILITY, subjects.record(*seat.key))
         held = ledger.claims.get(seat.key.pod) if ledger is not None else None
         operation = record.operation if record is not None else None
+        if command.request_id is not None and self._outlived(seat, command, operation):
+            self.excused["kept back while the base restarted"] += 1
+            return
         # A claim that is not there any more is one of lost history: nothing may begin under it (S8).
         rule = "S8" if self.forgot else "S2"
         self._judge_token(seat, command, what)
