@@ -141,15 +141,12 @@ async def test_without_the_rights_it_waits_for_them(
     async with floor(tenant, nats_server, bus, tmp_path) as here:
         (base,) = here.hall.fleet
         await here.pods()
-        await tenant.kubectl("delete", "rolebinding", "executor-0", "executor-1")
+        await tenant.kubectl("delete", "rolebinding", "executor")
         await here.start()
         await asyncio.sleep(2)
         assert await here.hall.record(base.name) is None
-        for number in (0, 1):
-            await tenant.kubectl(
-                *("create", "rolebinding", f"executor-{number}", f"--role=executor-{number}"),
-                f"--serviceaccount={tenant.namespace}:executor",
-            )
+        account = f"--serviceaccount={tenant.namespace}:executor"
+        await tenant.kubectl("create", "rolebinding", "executor", "--role=executor", account)
         await here.hall.seen(base.name, lambda record: record.ready, timeout_s=60)
 
 
