@@ -12,6 +12,8 @@ from tests.cluster.tenant import Tenant
 from tests.services.executor_stage import ran
 from tranche.bus.nats import NatsBus
 from tranche.bus.server import NatsServer
+from tranche.contract import subjects
+from tranche.runtime import SystemClock, wait_until
 
 pytestmark = pytest.mark.nats
 
@@ -30,6 +32,25 @@ async def test_pods_of_a_base_are_found_and_no_others(
         assert await here.hall.record("database-1") is None
         await here.pod(second)
         assert (await here.hall.known(second.name)).max_modules == 5
+
+
+async def test_a_deployment_that_a_plan_names_is_a_base(
+    tenant: Tenant, nats_server: NatsServer, bus: NatsBus, tmp_path: Path
+) -> None:
+    async with floor(tenant, nats_server, bus, tmp_path) as here:
+        (base,) = here.hall.fleet
+        place = (tenant.namespace, "plain")
+        await tenant.workloads.deployment("plain")
+        await tenant.workloads.pod("plain", "plain-1", base.address.split(":")[0])
+        await here.start()
+        await asyncio.sleep(1)
+        assert await bus.last(subjects.AVAILABILITY, subjects.record(*place, "plain-1")) is None
+        await bus.publish(subjects.plan(*place, "cart"), b"{}")
+
+        async def known() -> bool | None:
+            return await bus.last(subjects.AVAILABILITY, subjects.record(*place, "plain-1")) is not None or None
+
+        await wait_until(known, SystemClock(), timeout_s=20, every_s=0.02)
 
 
 async def test_a_pod_comes_goes_and_comes_again(

@@ -29,6 +29,7 @@ from tranche_executor.arklet.wire import Biz, BizState, Bizzes
 from tranche_executor.core.pod import Pod, PodKey
 from tranche_executor.metrics import Metrics
 from tranche_executor.pods.source import PodSource
+from tranche_executor.traffic import Traffic, Unsteered
 from tranche_executor.worker import Jars, Worker
 
 POOL = ("shop", "web")
@@ -182,6 +183,7 @@ class Hall:
     bus: MemoryBus
     bases: MemoryBases = field(default_factory=MemoryBases)
     source: Listed = field(default_factory=lambda: Listed({}))
+    traffic: Traffic = field(default_factory=Unsteered)
     tokens: int = 0
     running: dict[str, tuple[MemoryBus, asyncio.Task[None]]] = field(default_factory=dict)
 
@@ -196,6 +198,7 @@ class Hall:
             cast(ArkletClient, self.bases),
             cast(Jars, None),
             Metrics(CollectorRegistry()),
+            traffic=self.traffic,
         )
         self.running[name] = bus, asyncio.ensure_future(worker.run(Stopping()))
 
