@@ -48,7 +48,9 @@ async def test_a_deployment_that_a_plan_names_is_a_base(
         await bus.publish(subjects.plan(*place, "cart"), b"{}")
 
         async def known() -> bool | None:
-            return await bus.last(subjects.AVAILABILITY, subjects.record(*place, "plain-1")) is not None or None
+            return (
+                await bus.last(subjects.AVAILABILITY, subjects.record(*place, "plain-1")) is not None or None
+            )
 
         await wait_until(known, SystemClock(), timeout_s=20, every_s=0.02)
 
