@@ -56,7 +56,15 @@ class Installation:
             for process in added:
                 group.create_task(process.start())
         if planners:
-            await self._answered()
+            await self.wait_answered()
+
+    async def wait_answered(self) -> None:
+        """Until a planner answers: it has started a moment before that, a long one on a busy machine."""
+        async with tranche.connect(self.nats.url) as client, asyncio.timeout(READY_TIMEOUT_S):
+            while True:
+                with suppress(Unavailable, Unknown):
+                    await client.list()
+                    return
 
     async def stop(self) -> None:
         """End what still runs."""
@@ -74,14 +82,6 @@ class Installation:
     def words(self) -> str:
         """The ends of all logs, for a failing test."""
         return "\n".join(f"--- {name}\n{service.words()}" for name, service in self.services.items())
-
-    async def _answered(self) -> None:
-        """Until a planner answers: it has started a moment before that, a long one on a busy machine."""
-        async with tranche.connect(self.nats.url) as client, asyncio.timeout(READY_TIMEOUT_S):
-            while True:
-                with suppress(Unavailable, Unknown):
-                    await client.list()
-                    return
 
     def _arguments(self, module: str, pods: str | None) -> list[str]:
         wanted = pods or f"static:{self.inventory}"

@@ -18,6 +18,7 @@ from tests.cluster.kubectl import Kubectl
 from tests.cluster.roles import rules_of
 from tests.cluster.tenant import Tenant
 from tests.installation import Installation, installation, manifest
+from tests.processes import ServiceProcess
 from tranche.runtime import SystemClock, wait_until
 
 RULES = rules_of("base/planner.yaml")
@@ -68,6 +69,11 @@ class ObjectStage:
         """A version is rolled out and stable."""
         await self.apply(version, **changes)
         await self.healthy(version)
+
+    async def returns(self, planner: ServiceProcess) -> None:
+        """A planner is started again, and answers."""
+        await planner.start()
+        await self.here.wait_answered()
 
     # --- then ---
 

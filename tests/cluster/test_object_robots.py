@@ -83,11 +83,11 @@ async def test_a_false_while_no_planner_runs_is_heard_by_the_next(stage: ObjectS
     await stage.waits(1)
     await planner.kill()
     await stage.patch({"pause": False})
-    await planner.start()
+    await stage.returns(planner)
     await stage.waits(2)
     events = await stage.events()
     await planner.kill()
-    await planner.start()
+    await stage.returns(planner)
     await stage.client.confirm(stage.tenant.namespace, stage.name, batch=2)
     it = await stage.healthy("1.0.0")
     assert it["spec"].get("pause") is not True
@@ -102,12 +102,12 @@ async def test_what_the_command_line_changed_survives_a_restart(stage: ObjectSta
     await stage.runs("1.0.0", replicas=1)
     await planner.stop()
     await stage.kubectl("scale", stage.object, "--replicas=2")
-    await planner.start()
+    await stage.returns(planner)
     await stage.seen(lambda it: settled(it) and it["status"]["availableReplicas"] == 2)
     await stage.client.scale(stage.tenant.namespace, stage.name, 3)
     await stage.seen(lambda it: settled(it) and it["spec"]["replicas"] == 3)
     await planner.kill()
-    await planner.start()
+    await stage.returns(planner)
     await stage.patch({"minReadySeconds": 1})
     it = await stage.seen(lambda it: settled(it) and it["status"]["rolloutGeneration"] == 4)
     assert it["spec"]["replicas"] == 3
@@ -119,6 +119,6 @@ async def test_a_deletion_while_no_planner_runs_is_carried_out_by_the_next(stage
     await planner.kill()
     await stage.kubectl("delete", stage.object, "--wait=false")
     assert (await stage.serving()) == {"1.0.0": 2}
-    await planner.start()
+    await stage.returns(planner)
     await stage.kubectl("wait", stage.object, "--for=delete", "--timeout=30s")
     assert await stage.serving() == {}
