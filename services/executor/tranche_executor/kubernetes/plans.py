@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -28,7 +29,7 @@ class PlannedPools:
     told: Callable[[Collection[PoolKey]], None]
     """Called with pools that were not known before."""
     pools: set[PoolKey] = field(default_factory=set)
-    read: bool = False
+    read: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Follow the plans until cancelled."""
@@ -42,7 +43,7 @@ class PlannedPools:
     async def _follow(self) -> None:
         async with self.bus.follow(subjects.PLANS, [subjects.ALL_PLANS], start="last_per_subject") as follow:
             self._take(await follow.catch_up(wait_s=FOLLOW_S))
-            self.read = True
+            self.read.set()
             while True:
                 self._take(await follow.next(wait_s=FOLLOW_S))
 

@@ -33,6 +33,9 @@ from tranche_executor.core.workload import (
 from tranche_executor.kubernetes.plans import PlannedPools
 from tranche_executor.kubernetes.reading import read_deployment, read_workload
 
+PLANS_S = 5.0
+"""At the start they are read within so long, or whoever asks is told to come again."""
+
 log = structlog.get_logger()
 
 
@@ -84,8 +87,7 @@ class KubernetesPods:
         watch = self._watch(key.namespace)
         if watch is None:
             return None
-        if not self._plans.read:
-            raise Unavailable("which bases plans name has not been read yet")
+        await self._know_the_plans()
         found = await self._cluster.get(pod_path(key))
         workload = read_workload(found) if found is not None else None
         if found is None or workload is None:
@@ -220,6 +222,14 @@ class KubernetesPods:
             self._place(other)
 
     # --- whose ---
+
+    async def _know_the_plans(self) -> None:
+        """Without them a base that only a plan names would be none. Raises Unavailable."""
+        try:
+            async with self._runtime.clock.timeout(PLANS_S):
+                await self._plans.read.wait()
+        except TimeoutError:
+            raise Unavailable("which bases plans name has not been read yet") from None
 
     async def _base(self, key: PodKey, workload: Workload) -> Deployment | None:
         """The pod's base: as known, else as the server has it this moment; one that left its pods behind counts."""
