@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tranche.contract.record import ModuleEntry, PodRecord, Serving
-from tranche_executor.core.traffic import COUNT, cleared, followed
+from tranche_executor.core.traffic import COUNT, LEFT, cleared, followed
 from tranche_executor.core.workload import Workload
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -74,6 +74,31 @@ def test_on_a_pod_that_is_not_fit_nothing_is(facts: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.parametrize("revision", [0, 1])
+def test_what_was_ours_and_is_still_there_under_another_number_keeps_its_label(revision: int) -> None:
+    ours = pod(labels={COUNT: "1", CART: "true"}, ours={CART})
+    assert followed(ours, None, record(cart=entry(revision))) == {}
+    assert followed(ours, record(cart=entry(1)), record(cart=entry(revision, "inactive"))) == {CART: None}
+
+
+def test_of_what_we_wrote_only_labels_of_modules_go() -> None:
+    other = "tranche.dev/cordoned"
+    written = pod(labels={COUNT: "0", other: "true"}, ours={COUNT, other, CART})
+    assert followed(written, None, record()) == {}
+    assert cleared(written) == {}
+
+
+def test_one_whose_number_is_one_is_ours() -> None:
+    one = Serving(version="0.9.0", revision=1)
+    assert followed(pod(labels={COUNT: "1"}), None, record(cart=entry(0, "failed", serving=one))) == {
+        CART: "true"
+    }
+
+
+def test_the_names_are_those_that_others_go_by() -> None:
+    assert (COUNT, LEFT) == ("koupleless.io/module-instance-count", "tranche.dev/out-of-traffic")
+
+
 def test_a_wrong_value_is_put_right() -> None:
     assert followed(pod(labels={COUNT: "9", CART: "false"}), None, record(cart=entry())) == {
         CART: "true",
@@ -84,6 +109,8 @@ def test_a_wrong_value_is_put_right() -> None:
 def test_what_another_controller_labelled_for_its_own_modules_stays() -> None:
     theirs = pod(labels={COUNT: "1", CART: "true"})
     assert followed(theirs, None, record(cart=entry(revision=0))) == {}
+    assert followed(theirs, None, record(cart=entry(0, "failed", serving=FOREIGN))) == {}
+    assert followed(pod(labels={COUNT: "1"}), None, record(cart=entry(0, "failed", serving=FOREIGN))) == {}
     assert followed(theirs, None, record(cart=entry(revision=0, state="inactive"))) == {}
     assert followed(theirs, None, record().but(gone=False)) == {COUNT: "0"}
 

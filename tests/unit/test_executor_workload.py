@@ -102,7 +102,23 @@ def test_a_pod_is_described_as_any_other(facts: Any, address: str, ready: bool) 
     told = described(pod(**facts), WEB, 1238)
     assert (told.key, told.source) == (PodKey("shop", "web", "web-1-a"), KUBERNETES)
     assert (told.address, told.ready) == (address, ready)
+    assert told.terminating is facts.get("terminating", False)
     assert (displaced(told).address, displaced(told).ready) == ("", False)
+
+
+def test_all_that_is_known_of_it_is_told() -> None:
+    limited = Deployment("web", WEB.selector, {"koupleless.io/max-module-count": "5"})
+    told = described(pod(incarnation="base:0:c1"), limited, 1238)
+    assert (told.labels, told.base_labels) == ({"app": "web"}, limited.labels)
+    assert (told.uid, told.incarnation) == ("u1", "base:0:c1")
+
+
+def test_a_selector_of_several_parts_needs_all_of_them() -> None:
+    both = Selector({"app": "web", "zone": "a"})
+    assert not both.matches({"app": "web"})
+    assert both.matches({"app": "web", "zone": "a"})
+    assert Selector(requirements=(Requirement("zone", "Exists"),)).matches({"zone": "a"})
+    assert base_of(pod(labels={"app": "other"}), [WEB]) is None
 
 
 def document(**changes: Any) -> dict[str, Any]:

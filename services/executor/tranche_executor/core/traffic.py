@@ -34,24 +34,22 @@ def label(module: str) -> str | None:
 
 def cleared(pod: Workload) -> Labels:
     """What takes a pod out of all traffic of ours: its process is another, is not ready, or ends."""
-    return {name: None for name in sorted(pod.ours) if name.startswith(PREFIX) and name in pod.labels}
+    return {name: None for name in pod.ours if name.startswith(PREFIX) and name in pod.labels}
 
 
 def followed(pod: Workload, before: PodRecord | None, record: PodRecord) -> Labels:
     """The labels that are not yet as the record has it; ``before``: what the record was."""
-    fit = pod.ready and not pod.terminating and not record.gone
+    fit = pod.ready and not pod.terminating
     wanted: dict[str, str | None] = {
         name: None for name in pod.labels if name.startswith(PREFIX) and name in pod.ours
     }
     for known in (before, record):
         for module, entry in known.modules.items() if known is not None else ():
-            if (name := label(module)) is not None and _is_ours(entry):
-                wanted[name] = None
-    for module, entry in record.modules.items():
-        if (name := label(module)) in wanted and name is not None and entry.serves and fit:
-            wanted[name] = SERVES
+            name = label(module)
+            if name is not None and (_is_ours(entry) or name in wanted):
+                wanted[name] = SERVES if known is record and entry.serves and fit else None
     wanted[COUNT] = str(len(record.modules))
-    return {name: value for name, value in sorted(wanted.items()) if pod.labels.get(name) != value}
+    return {name: value for name, value in wanted.items() if pod.labels.get(name) != value}
 
 
 def _is_ours(entry: ModuleEntry) -> bool:
