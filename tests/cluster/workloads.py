@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
-from kubernetes_asyncio.client import ApiClient, AppsV1Api, CoreV1Api
+from kubernetes_asyncio.client import ApiClient, ApiException, AppsV1Api, CoreV1Api
 
 from tranche.runtime import SystemClock, wait_until
 
@@ -128,8 +129,13 @@ class Workloads:
         return await wait_until(names, SystemClock(), timeout_s=WAIT_S, every_s=0.1)
 
     async def node(self, name: str) -> Any:
-        """A node that takes pods: new ones carry a taint until somebody says that they are ready."""
-        await self.core.create_node({"metadata": {"name": name}})
+        """A node that takes pods: new ones carry a taint until somebody says that they are ready. It is the whole
+        cluster's, and may be there from a test before."""
+        try:
+            await self.core.create_node({"metadata": {"name": name}})
+        except ApiException as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
         ready = {"status": {"conditions": [_condition("Ready", True)]}}
         await self.core.patch_node_status(name, ready, _content_type=MERGE)
         return await self.core.patch_node(name, {"spec": {"taints": None}}, _content_type=MERGE)

@@ -50,7 +50,12 @@ async def connected(clock: Clock, *, setting: str) -> AsyncIterator[Cluster]:
     namespace = await load()
     async with client.ApiClient(configuration) as calls:
         calls.user_agent = "tranche"
-        yield Cluster(calls, clock, namespace, renew)
+        try:
+            yield Cluster(calls, clock, namespace, renew)
+        finally:
+            # A server that is gone does not say good-bye, and nobody waits for it.
+            if (connector := calls.rest_client.pool_manager.connector) is not None:
+                await connector.close(abort_ssl=True)
 
 
 def _load_account(configuration: Any) -> str:
