@@ -43,6 +43,7 @@ async def test_a_deployment_that_a_plan_names_is_a_base(
         await tenant.workloads.deployment("plain")
         await tenant.workloads.pod("plain", "plain-1", base.address.split(":")[0])
         await here.start()
+        # Nothing tells that something does not happen; what follows shows that it could have.
         await asyncio.sleep(1)
         assert await bus.last(subjects.AVAILABILITY, subjects.record(*place, "plain-1")) is None
         await bus.publish(subjects.plan(*place, "cart"), b"{}")
@@ -166,6 +167,7 @@ async def test_without_the_rights_it_waits_for_them(
         await here.pods()
         await tenant.kubectl("delete", "rolebinding", "executor")
         await here.start()
+        # Nothing tells that something does not happen: as long as a start takes with rights, many times over.
         await asyncio.sleep(2)
         assert await here.hall.record(base.name) is None
         account = f"--serviceaccount={tenant.namespace}:executor"

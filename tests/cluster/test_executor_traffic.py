@@ -155,6 +155,7 @@ async def test_a_base_that_does_not_answer_stays_in_traffic(
         await here.hall.bring(base.name)
         base.kill_listener()
         await here.hall.seen(base.name, lambda record: record.reason == "PodUnreachable")
+        # The record was written by the very look after which a label would be: a moment for that.
         await asyncio.sleep(1)
         assert (await here.labels(base.name))[CART] == "true"
         base.revive_listener()

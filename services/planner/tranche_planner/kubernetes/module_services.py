@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tranche.contract.progress import Problem
 from tranche.errors import Conflict, Refused
+from tranche.kubernetes.cluster import Object
 from tranche.runtime import Runtime
 from tranche_planner.core.objects.notices import Notice, event_of
 from tranche_planner.core.objects.seen import Seen
@@ -41,7 +42,7 @@ class ModuleServices:
             known.life.service_word, known.life.served_at = word, now
         return (known.life.service_problem,) if known.life.service_problem else ()
 
-    async def _serve(self, object_: Seen, wanted: dict[str, object], known: Known) -> Cannot | None:
+    async def _serve(self, object_: Seen, wanted: Object, known: Known) -> Cannot | None:
         try:
             cannot = await self.objects.serve(object_, wanted)
         except Conflict as error:
@@ -49,7 +50,7 @@ class ModuleServices:
         except Refused as error:
             return Cannot(str(error))
         if cannot is None:
-            known.life.service = str(wanted["metadata"]["name"])  # type: ignore[index]
+            known.life.service = str(wanted["metadata"]["name"])
         return cannot
 
     async def _problem(self, object_: Seen, known: Known, cannot: Cannot) -> Problem:
